@@ -1,0 +1,291 @@
+"""The steps of the tour: what is asked of Sidegate, and what each answer must be."""
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import aiohttp
+from demo_agent import FAKE_SECRET
+from narrator import Answer, Narrator, curl
+from stage import UPSTREAM_CREDENTIAL, Stage, engine_is_there
+
+DECISION = re.compile(r"^sidegate_layer_decisions_total\{.*\} (?!0(?:\.0)?$)\S+$", re.MULTILINE)
+STREAM_SECS = 0.1  # the agent takes five times as long to write its answer
+TOKEN_ID = re.compile(r"\b[0-9a-f]{8}\b")
+
+
+class Tour:
+    """The steps, in the order of `steps`."""
+
+    def __init__(self, stage: Stage, http: aiohttp.ClientSession, narrator: Narrator) -> None:
+        self.stage = stage
+        self.http = http
+        self.narrator = narrator
+        self.token = ""
+
+    def steps(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """List the steps in their order."""
+        return [
+            ("Who is there? Only this is public", self.health),
+            ("Without a token nobody gets further", self.no_token),
+            ("Pair: the one-time code from the console buys a token", self.pair),
+            ("Which tools may I call?", self.tools),
+            ("A command of the allowlist runs in a container without network", self.allowed),
+            ("Another command does not, and the answer says what to do", self.denied),
+            ("Nor does one inside an allowed one", self.substitution),
+            ("Nor does a path that leaves the workspace", self.escape),
+            ("Nor a link that does", self.symlink),
+            ("Files of the workspace can be written and read", self.files),
+            ("A secret in a command's output is taken out", self.redacted),
+            ("A message goes on to the agent", self.message),
+            ("A streamed answer streams, without the secret in it", self.stream),
+            ("A tool of the agent's", self.upstream_tool),
+            ("A tool of the agent's that lets a secret slip", self.leak),
+            ("What reached the agent: its own credential, never the client's", self.seen),
+            ("Each layer counts what it decided", self.metrics),
+            ("The owner sees the tokens and revokes one", self.revoke),
+        ]
+
+    async def walk(self) -> None:
+        """Take all steps."""
+        for title, step in self.steps():
+            self.narrator.title(title)
+            try:
+                await step()
+            except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
+                self.narrator.expect("a readable answer", found=repr(error), wanted="one")
+
+    # How steps ask
+
+    async def fetch(
+        self, method: str, url: str, headers: Mapping[str, str], body: object
+    ) -> Answer:
+        """Send the request and read the whole answer."""
+        async with self.http.request(method, url, headers=headers, json=body) as got:
+            times = [time.monotonic()]
+            data = bytearray()
+            async for piece in got.content.iter_any():
+                data += piece
+                times.append(time.monotonic())
+            spread = times[-1] - times[1] if data else 0.0
+            return Answer(got.status, got.reason or "", got.headers, data.decode(), spread)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask Sidegate, showing the request and its answer; the token is shown by name."""
+        headers = headers or {}
+        shown, sent = dict(headers), dict(headers)
+        if self.token:
+            shown["Authorization"] = "Bearer $TOKEN"
+            sent["Authorization"] = f"Bearer {self.token}"
+        url = self.stage.gateway + path
+        self.narrator.command(curl(method, url, shown, body))
+        answer = await self.fetch(method, url, sent, body)
+        self.narrator.answer(answer)
+        return answer
+
+    async def tool(self, name: str, **arguments: object) -> Answer:
+        """Call a tool."""
+        return await self.call("POST", f"/tools/{name}", {"arguments": arguments})
+
+    def served(self, answer: Answer) -> None:
+        """Expect success."""
+        self.narrator.expect("the answer is 200", found=answer.status, wanted=200)
+
+    def refused(self, answer: Answer, status: int, code: str, layer: str) -> None:
+        """Expect a refusal by that layer for that reason."""
+        found = (answer.status, answer.value("code"), answer.value("layer"))
+        holds = f"refused by {layer} as {code}"
+        self.narrator.expect(holds, found=found, wanted=(status, code, layer))
+
+    def clean(self, answer: Answer) -> None:
+        """Expect that the secret is gone and the rest is not."""
+        told = FAKE_SECRET in answer.text
+        self.narrator.expect("the secret did not come out", found=told, wanted=False)
+
+    def ran(self, answer: Answer) -> bool:
+        """Expect a command to have run; without an engine, expect the refusal that says so."""
+        if engine_is_there():
+            self.served(answer)
+            return True
+        self.refused(answer, 503, "sandbox-unavailable", "isolation")
+        self.narrator.say("      (no Docker engine is here: nothing runs unconfined in its place)")
+        return False
+
+    # The steps
+
+    async def health(self) -> None:
+        """The one public answer."""
+        answer = await self.call("GET", "/health")
+        self.served(answer)
+        body = answer.value()
+        self.narrator.expect(
+            "nobody has paired yet", found=body, wanted={"status": "ok", "paired": False}
+        )
+
+    async def no_token(self) -> None:
+        """A call without a token."""
+        answer = await self.tool("shell", command="ls")
+        self.refused(answer, 401, "token-missing", "authentication")
+
+    async def pair(self) -> None:
+        """The pairing code, read from what serve printed."""
+        self.narrator.say(f"      sidegate printed: pairing code: {self.stage.code} (…)")
+        answer = await self.call("POST", "/pair", headers={"X-Pairing-Code": self.stage.code})
+        self.served(answer)
+        token = answer.value("token")
+        shape = bool(re.fullmatch(r"zc_[0-9a-f]{64}", str(token)))
+        self.narrator.expect("the token is zc_ and 64 hex digits", found=shape, wanted=True)
+        self.token = str(token)
+        again = await self.call("POST", "/pair", headers={"X-Pairing-Code": self.stage.code})
+        self.refused(again, 403, "code-wrong", "authentication")
+
+    async def tools(self) -> None:
+        """The listing."""
+        answer = await self.call("GET", "/tools")
+        self.served(answer)
+        listed = answer.value("tools")
+        names = {tool.get("name") for tool in listed} if isinstance(listed, list) else set()
+        missing = {"shell", "file_read", "file_write", "file_list", "add", "leak"} - names
+        self.narrator.expect("all six tools are listed", found=missing, wanted=set())
+
+    async def allowed(self) -> None:
+        """A command that may run."""
+        answer = await self.tool("shell", command="ls -l")
+        if self.ran(answer):
+            listed = "hello.txt" in str(answer.value("result", "stdout"))
+            self.narrator.expect("it sees the workspace", found=listed, wanted=True)
+
+    async def denied(self) -> None:
+        """A command that may not."""
+        answer = await self.tool("shell", command="rm -rf /")
+        self.refused(answer, 403, "command-not-allowed", "authorization")
+        remedy = bool(answer.value("remedy"))
+        self.narrator.expect("the answer names a remedy", found=remedy, wanted=True)
+
+    async def substitution(self) -> None:
+        """A command within a command."""
+        answer = await self.tool("shell", command="echo $(rm x)")
+        self.refused(answer, 403, "command-not-plain", "authorization")
+
+    async def escape(self) -> None:
+        """A path with dots."""
+        answer = await self.tool("shell", command="cat ../outside")
+        self.refused(answer, 403, "path-outside-workspace", "authorization")
+
+    async def symlink(self) -> None:
+        """A link in the workspace to a file of the system."""
+        answer = await self.tool("file_read", path="way-out")
+        self.refused(answer, 403, "path-outside-workspace", "authorization")
+
+    async def files(self) -> None:
+        """A file there and back."""
+        text = "Remember the milk.\n"
+        self.served(await self.tool("file_write", path="note.txt", content=text))
+        answer = await self.tool("file_read", path="note.txt")
+        content = answer.value("result", "content")
+        self.narrator.expect("what was written is read", found=content, wanted=text)
+
+    async def redacted(self) -> None:
+        """A secret that a command prints."""
+        answer = await self.tool("shell", command=f"echo api_key={FAKE_SECRET}")
+        if self.ran(answer):
+            self.clean(answer)
+
+    async def message(self) -> None:
+        """A message for the agent."""
+        answer = await self.call("POST", "/webhook", {"message": "Good morning"})
+        self.served(answer)
+        echoed = answer.value("response")
+        self.narrator.expect("the agent answered", found=echoed, wanted="You wrote: Good morning")
+
+    async def stream(self) -> None:
+        """A chat completion as server-sent events."""
+        chat = {"stream": True, "messages": [{"role": "user", "content": "Do you have a key?"}]}
+        answer = await self.call("POST", "/v1/chat/completions", chat)
+        self.served(answer)
+        told = "".join(deltas(answer.text))
+        self.narrator.say("      The pieces together:")
+        self.narrator.block(told)
+        flowed = answer.spread_secs > STREAM_SECS
+        self.narrator.expect("it came as it was written", found=flowed, wanted=True)
+        whole = told.endswith("is a secret. Goodbye.") and answer.text.endswith("[DONE]\n\n")
+        self.narrator.expect("it came whole", found=whole, wanted=True)
+        slipped = FAKE_SECRET in told or FAKE_SECRET in answer.text
+        self.narrator.expect("the secret did not come out", found=slipped, wanted=False)
+
+    async def upstream_tool(self) -> None:
+        """A tool that the agent runs."""
+        answer = await self.tool("add", a=1, b=2)
+        self.served(answer)
+        self.narrator.expect("one and two", found=answer.value("result"), wanted={"sum": 3})
+
+    async def leak(self) -> None:
+        """A tool's answer with a secret in it."""
+        answer = await self.tool("leak")
+        self.served(answer)
+        self.clean(answer)
+
+    async def seen(self) -> None:
+        """The headers that the agent received, asked of itself, past Sidegate."""
+        url = f"{self.stage.agent}/seen"
+        self.narrator.command(curl("GET", url, {}, None))
+        answer = await self.fetch("GET", url, {}, None)
+        *requests, _own = json.loads(answer.text)["requests"]
+        credentials = {
+            (request["method"], request["path"], value)
+            for request in requests
+            for name, value in request["headers"]
+            if name.lower() == "authorization"
+        }
+        for method, path, value in sorted(credentials):
+            self.narrator.block(f"{method} {path}  Authorization: {value}")
+        values = {value for _, _, value in credentials}
+        self.narrator.expect("its own credential", found=values, wanted={UPSTREAM_CREDENTIAL})
+        crossed = self.token in answer.text
+        self.narrator.expect("the client's token stayed here", found=crossed, wanted=False)
+
+    async def metrics(self) -> None:
+        """The counters of decisions."""
+        self.narrator.command(f"curl -s {self.stage.metrics} | grep layer_decisions")
+        answer = await self.fetch("GET", self.stage.metrics, {}, None)
+        counted = DECISION.findall(answer.text)
+        self.narrator.block("\n".join(sorted(counted)))
+        self.served(answer)
+        layers = {layer for line in counted for layer in re.findall(r'layer="(\w+)"', line)}
+        wanted = {"network", "authentication", "authorization", "isolation", "protection"}
+        self.narrator.expect("all five layers decided", found=layers & wanted, wanted=wanted)
+
+    async def revoke(self) -> None:
+        """The owner's command line, which speaks to the server over its admin socket."""
+        status, printed = await self.sidegate("tokens", "list")
+        self.narrator.expect("sidegate tokens list works", found=status, wanted=0)
+        ids = TOKEN_ID.findall(printed)
+        self.narrator.expect("one token is listed", found=len(ids), wanted=1)
+        for token_id in ids:
+            status, _ = await self.sidegate("tokens", "revoke", token_id)
+            self.narrator.expect("the token is revoked", found=status, wanted=0)
+        answer = await self.call("GET", "/tools")
+        self.refused(answer, 401, "token-unknown", "authentication")
+
+    async def sidegate(self, *arguments: str) -> tuple[int, str]:
+        """Run the command line, showing what it prints."""
+        self.narrator.command(shlex.join(["sidegate", *arguments]))
+        status, printed = await self.stage.run_sidegate(*arguments)
+        self.narrator.block(printed)
+        return status, printed
+
+
+def deltas(events: str) -> list[str]:
+    """Collect the text of a stream of chat events."""
+    found = re.findall(r"^data: (\{.*\})$", events, re.MULTILINE)
+    choices = (choice for event in found for choice in json.loads(event)["choices"])
+    return [choice["delta"].get("content", "") for choice in choices]

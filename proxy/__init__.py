@@ -1,0 +1,24 @@
+"""Sidegate: a security sidecar for AI agents.
+
+One request, five layers, in this order:
+
+    network ───────▶ authentication ──▶ authorization ──▶ isolation ──▶ protection
+    Ingress          Authenticator      Authorizer        Executor      Redactor
+    .admit           .authenticate      .authorize        .execute      .redact
+    Inbound ▶ Peer ▶ Principal ───────▶ Grant ──────────▶ Raw ────────▶ Clean
+
+The five folders of those names are the layers; `pipeline` is the order, in five lines. A layer
+answers `Allow` or `Deny` (`decision`) with a `Reason` (`reasons`); `trace` records every answer and
+stops at the first refusal. `exchange` holds the values that pass from one to the next.
+
+Modules stand on floors and import only from floors below; layers never import each other.
+
+    0  reasons decision actions exchange    what is said
+    1  config beneath process limits        what is stood upon
+    2  protocols state                      the wire and the memory
+    3  network authentication authorization isolation protection
+    4  trace metrics audit running readiness operations routes pipeline
+    5  server listeners                     the edge
+    6  app admin explain logs               put together
+    7  cli
+"""
