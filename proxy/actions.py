@@ -1,0 +1,160 @@
+"""What a request asks for, and what exactly is then done.
+
+An `Action` is what the caller wants, read by its codec. A `Plan` is what layer 3 makes of it: with
+nothing left open, a command as its argument vector and a file as an open descriptor. The
+counterpart is `exchange`, whose passports carry them.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+MOUNT = "/workspace"
+"""Where a sandbox sees the workspace."""
+
+Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+
+class Effect(StrEnum):
+    """What a tool does to the world. The configuration states it, never the caller."""
+
+    READ = "read"
+    WRITE = "write"
+    EXECUTE = "execute"
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Header fields in the order received; names compare without case (RFC 9110 section 5.1)."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def get(self, name: str) -> str | None:
+        """The first value of `name`, or None."""
+        return next(iter(self.all(name)), None)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of `name`, in order."""
+        wanted = name.lower()
+        return [value for key, value in self.fields if key.lower() == wanted]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """Call a tool by its policy name."""
+
+    tool: str
+    arguments: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A request as it goes up to the agent. `headers` still holds what the client sent."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Words for the agent, through its webhook."""
+
+    text: str
+    relay: Relay
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A request for one of the agent's own routes."""
+
+    relay: Relay
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The tools that the caller may call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operate:
+    """Something that Sidegate itself does, such as `tokens.revoke`."""
+
+    verb: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+
+Action = ToolCall | Message | Forward | Listing | Operate
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPath:
+    """A path opened beneath the workspace: the descriptor decides, the name is for display.
+
+    For a write, `descriptor` is the parent folder and `leaf` the name to replace in it.
+    """
+
+    descriptor: int
+    leaf: str = ""
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self.descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Run `argv` in a sandbox, `seconds` at most, with the workspace read-only unless `writes`."""
+
+    argv: tuple[str, ...]
+    seconds: float
+    writes: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead:
+    """Return the text of an open file."""
+
+    file: OpenPath
+
+
+@dataclass(frozen=True, slots=True)
+class FileWrite:
+    """Replace a file in an open folder by `content`, atomically."""
+
+    file: OpenPath
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """Return the entries of an open folder."""
+
+    file: OpenPath
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """Call a tool of the upstream agent at `path`."""
+
+    path: str
+    arguments: Mapping[str, Json]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The answer followed from the decision itself."""
+
+    value: Json
+
+
+FilePlan = FileRead | FileWrite | FileList
+
+
+Plan = Command | FilePlan | Invoke | Relay | Operate | Known

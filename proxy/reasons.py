@@ -1,0 +1,270 @@
+"""Every reason for a refusal, in one closed table.
+
+The counterpart of `decision`: a layer answers `Deny(reason)`, and this page alone knows which layer
+owns the reason, which HTTP status it has and what the caller is told. A sentence here is a
+constant: nothing a caller sent may ever appear in it, since it is shown to the caller, the log and
+the agent.
+"""
+
+from enum import Enum, StrEnum
+
+
+class Layer(StrEnum):
+    """The five layers, in order. The word is also folder, metric label, audit field and page."""
+
+    NETWORK = "network"
+    AUTHENTICATION = "authentication"
+    AUTHORIZATION = "authorization"
+    ISOLATION = "isolation"
+    PROTECTION = "protection"
+
+
+class Reason(Enum):
+    """Why something was refused. Its owner `layer` is None where the trace itself refuses."""
+
+    # A table, to be read by column.
+    # fmt: off
+    PEER_NOT_ALLOWED = (
+        "peer-not-allowed", Layer.NETWORK, 403,
+        "This listener does not accept connections from your address.",
+        "Add the address to the listener's allow_peers.",
+    )
+    HOST_UNKNOWN = (
+        "host-unknown", Layer.NETWORK, 421,
+        "The Host header names no host that this listener serves.",
+        "Use the bound address, or add the name to gateway.allowed_hosts.",
+    )
+    TARGET_MALFORMED = (
+        "target-malformed", Layer.NETWORK, 400,
+        "The request target is not in the one normal form that is accepted.",
+        "Send an absolute path without dot segments, doubled, encoded or back slashes, or ';'.",
+    )
+    HEADER_DUPLICATE = (
+        "header-duplicate", Layer.NETWORK, 400,
+        "A header that may appear once was sent more than once.",
+        "Send Host, Authorization, the Content headers and the X- credentials once each.",
+    )
+    HEADER_MALFORMED = (
+        "header-malformed", Layer.NETWORK, 400,
+        "A header has a value that is not accepted.",
+        "Send header values in printable ASCII.",
+    )
+    METHOD_UNSUPPORTED = (
+        "method-unsupported", Layer.NETWORK, 501,
+        "This method is not implemented.",
+        "Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.",
+    )
+    VERSION_UNSUPPORTED = (
+        "version-unsupported", Layer.NETWORK, 505,
+        "Only HTTP/1.0 and HTTP/1.1 are spoken here.",
+        "Speak HTTP/1.1.",
+    )
+    REQUEST_MALFORMED = (
+        "request-malformed", Layer.NETWORK, 400,
+        "The bytes received are not a valid HTTP/1.1 request.",
+        "Send a request that follows RFC 9112, with bounded line and header sizes.",
+    )
+    ROUTE_UNKNOWN = (
+        "route-unknown", Layer.NETWORK, 404,
+        "Nothing is served at this method and path.",
+        "See the documented routes; an agent's own path must be listed in upstream.routes.",
+    )
+    RATE_LIMITED = (
+        "rate-limited", Layer.NETWORK, 429,
+        "Too many requests from your address.",
+        "Wait for the number of seconds in Retry-After.",
+    )
+
+    TOKEN_MISSING = (
+        "token-missing", Layer.AUTHENTICATION, 401,
+        "This route needs a bearer token.",
+        "Pair first: POST /pair with X-Pairing-Code, then send Authorization: Bearer <token>.",
+    )
+    TOKEN_UNKNOWN = (
+        "token-unknown", Layer.AUTHENTICATION, 401,
+        "The bearer token is not valid.",
+        "Pair again: sidegate pair prints a new code on the machine that runs Sidegate.",
+    )
+    CODE_WRONG = (
+        "code-wrong", Layer.AUTHENTICATION, 403,
+        "The pairing code is wrong, used or expired.",
+        "Run sidegate pair on the machine that runs Sidegate and use the code within 10 minutes.",
+    )
+    PAIRING_LOCKED = (
+        "pairing-locked", Layer.AUTHENTICATION, 429,
+        "Too many wrong pairing codes came from your address.",
+        "Wait for the number of seconds in Retry-After.",
+    )
+    PEER_UNTRUSTED = (
+        "peer-untrusted", Layer.AUTHENTICATION, 403,
+        "This socket serves only the user that runs Sidegate.",
+        "Run the command as the user that runs Sidegate.",
+    )
+
+    BODY_TOO_LARGE = (
+        "body-too-large", Layer.AUTHORIZATION, 413,
+        "The body is larger than this listener accepts.",
+        "Send less, or raise gateway.max_body_bytes.",
+    )
+    BODY_MALFORMED = (
+        "body-malformed", Layer.AUTHORIZATION, 400,
+        "The body is not the JSON that this route expects.",
+        "Send one strict JSON object: UTF-8, no duplicate keys, no NaN, at most 64 levels deep.",
+    )
+    BODY_UNTYPED = (
+        "body-untyped", Layer.AUTHORIZATION, 415,
+        "This route takes application/json, unencoded.",
+        "Send Content-Type: application/json and no Content-Encoding.",
+    )
+    ROLE_INSUFFICIENT = (
+        "role-insufficient", Layer.AUTHORIZATION, 403,
+        "Your role may not do this.",
+        "Use a credential of the role that this route belongs to.",
+    )
+    TOOL_UNKNOWN = (
+        "tool-unknown", Layer.AUTHORIZATION, 403,
+        "There is no tool of this name.",
+        "Declare it under tools: with effect and backend; GET /tools lists what you may call.",
+    )
+    ARGUMENTS_INVALID = (
+        "arguments-invalid", Layer.AUTHORIZATION, 400,
+        "The arguments are not those that the tool takes.",
+        "Send exactly the arguments that the documentation of the tool names, with their types.",
+    )
+    AUTONOMY_READONLY = (
+        "autonomy-readonly", Layer.AUTHORIZATION, 403,
+        "At autonomy level readonly only tools that read may be called.",
+        "Set autonomy.level to supervised or full to let tools write or execute.",
+    )
+    APPROVAL_UNAVAILABLE = (
+        "approval-unavailable", Layer.AUTHORIZATION, 403,
+        "This call needs a human's approval, and there is no approval queue to ask in.",
+        "Add the tool to autonomy.auto_approve, or set autonomy.level to full.",
+    )
+    COMMAND_MALFORMED = (
+        "command-malformed", Layer.AUTHORIZATION, 403,
+        "The command holds characters that no shell reads alike, or no program.",
+        "Send printable text with ordinary spaces, tabs and line ends, naming one program.",
+    )
+    COMMAND_NOT_PLAIN = (
+        "command-not-plain", Layer.AUTHORIZATION, 403,
+        "Only one plain call of literal words is accepted.",
+        "Send one program with arguments: no pipe, list, redirection, expansion or assignment.",
+    )
+    COMMAND_NOT_ALLOWED = (
+        "command-not-allowed", Layer.AUTHORIZATION, 403,
+        "The program is not in the list of allowed commands.",
+        "Add the program, spelled exactly so, to autonomy.allowed_commands.",
+    )
+    COMMAND_TOO_COMPLEX = (
+        "command-too-complex", Layer.AUTHORIZATION, 403,
+        "The command is too large to be judged.",
+        "Send a shorter command.",
+    )
+    PATH_OUTSIDE_WORKSPACE = (
+        "path-outside-workspace", Layer.AUTHORIZATION, 403,
+        "A path leads out of the workspace.",
+        "Use paths beneath autonomy.workspace_dir, without links that lead out of it.",
+    )
+    PATH_FORBIDDEN = (
+        "path-forbidden", Layer.AUTHORIZATION, 403,
+        "A path is forbidden.",
+        "Use another path: system and key folders and autonomy.forbidden_paths are never opened.",
+    )
+    PATH_NOT_FOUND = (
+        "path-not-found", Layer.AUTHORIZATION, 403,
+        "There is no such file or folder in the workspace.",
+        "List the folder first; file_write makes a file, but no folder.",
+    )
+    PATH_UNUSABLE = (
+        "path-unusable", Layer.AUTHORIZATION, 403,
+        "The path names something that this tool does not act on.",
+        "Name a regular file with one link, or a folder for file_list.",
+    )
+    WORKSPACE_MISSING = (
+        "workspace-missing", Layer.AUTHORIZATION, 403,
+        "The workspace folder does not exist.",
+        "Create autonomy.workspace_dir and restart Sidegate.",
+    )
+
+    SANDBOX_UNAVAILABLE = (
+        "sandbox-unavailable", Layer.ISOLATION, 503,
+        "The sandbox could not be started, so nothing was run.",
+        "Start the engine and load runtime.docker.image; sidegate status names what is missing.",
+    )
+    SANDBOX_LOST = (
+        "sandbox-lost", Layer.ISOLATION, 502,
+        "The sandbox was lost while the command ran; part of its work may be done.",
+        "Look at what the command changed, and at the Docker engine, before you run it again.",
+    )
+    SANDBOX_BUSY = (
+        "sandbox-busy", Layer.ISOLATION, 429,
+        "All sandboxes are in use.",
+        "Try again after Retry-After seconds, or raise runtime.docker.max_concurrent.",
+    )
+    FILE_TOO_LARGE = (
+        "file-too-large", Layer.ISOLATION, 413,
+        "The file is larger than this tool returns.",
+        "Read a part of it with a command such as head or sed in the sandbox.",
+    )
+    FILE_NOT_TEXT = (
+        "file-not-text", Layer.ISOLATION, 415,
+        "The file is not UTF-8 text.",
+        "Use a command in the sandbox for binary files.",
+    )
+    FILE_FAILED = (
+        "file-failed", Layer.ISOLATION, 503,
+        "The operating system refused the file operation, so nothing was changed.",
+        "See the log of Sidegate for the error: space, quota and permissions are the usual causes.",
+    )
+    UPSTREAM_MISSING = (
+        "upstream-missing", Layer.ISOLATION, 502,
+        "No upstream agent is configured.",
+        "Set upstream.url to the agent's address.",
+    )
+    UPSTREAM_UNREACHABLE = (
+        "upstream-unreachable", Layer.ISOLATION, 502,
+        "The upstream agent could not be reached.",
+        "Start the agent, and check that upstream.url is reachable from Sidegate.",
+    )
+    UPSTREAM_LATE = (
+        "upstream-late", Layer.ISOLATION, 504,
+        "The upstream agent did not answer in time.",
+        "Look at the agent; for a tool raise tools.NAME.timeout_secs.",
+    )
+    UPSTREAM_REFUSED = (
+        "upstream-refused", Layer.ISOLATION, 502,
+        "The upstream agent answered the tool call with an error.",
+        "Look at the agent's own log for this request id.",
+    )
+    UPSTREAM_UNREADABLE = (
+        "upstream-unreadable", Layer.ISOLATION, 502,
+        "The upstream's answer is in a form that cannot be inspected, so it is not passed on.",
+        "Let the agent answer unencoded, in UTF-8, within the size limit.",
+    )
+    OPERATION_UNKNOWN = (
+        "operation-unknown", Layer.ISOLATION, 404,
+        "There is no such thing to operate on.",
+        "List what exists first: sidegate tokens list.",
+    )
+
+    LAYER_FAILED = (
+        "layer-failed", None, 503,
+        "A layer failed, so the request was refused.",
+        "Report the request id: the log of Sidegate holds the cause.",
+    )
+    AUDIT_UNAVAILABLE = (
+        "audit-unavailable", None, 503,
+        "The audit log cannot be written, so nothing was done.",
+        "Make room for, and give write access to, the file that audit.path names.",
+    )
+    # fmt: on
+
+    def __init__(
+        self, code: str, layer: Layer | None, status: int, detail: str, remedy: str
+    ) -> None:
+        self.code = code
+        self.layer = layer
+        self.status = status
+        self.detail = detail
+        self.remedy = remedy
