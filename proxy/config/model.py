@@ -1,0 +1,252 @@
+"""Every key that exists, with its type and its default: the closed one.
+
+The counterparts are `loader`, which fills these values, and the layers above, each of which is
+given its own section and no other. A key whose feature is not built yet does not exist: accepted in
+silence it would look like protection.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from proxy.config.address import LOOPBACK, BindHost, Cidr, Host, Port
+from proxy.config.section import Section, raise_all, wrong
+from proxy.config.text import (
+    EngineRuntime,
+    FilePath,
+    Folder,
+    ForbiddenPath,
+    Image,
+    Program,
+    SqliteUrl,
+    TokenHash,
+    ToolName,
+    UserAndGroup,
+)
+from proxy.config.tools import ToolConfig, Tools
+from proxy.config.web import HeaderName, HeaderValue, HttpUrl, RoutePath, UpstreamPath
+
+__all__ = [
+    "AuditConfig",
+    "Autonomy",
+    "AutonomyConfig",
+    "Config",
+    "DockerConfig",
+    "GatewayConfig",
+    "MetricsConfig",
+    "RouteConfig",
+    "RuntimeConfig",
+    "StateConfig",
+    "ToolConfig",
+    "UpstreamConfig",
+]
+
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class Autonomy(StrEnum):
+    """How far tools may go without a human."""
+
+    READONLY = "readonly"
+    SUPERVISED = "supervised"
+    FULL = "full"
+
+
+class GatewayConfig(Section):
+    """The front door: clients and webhooks on their way to the agent."""
+
+    host: BindHost = "127.0.0.1"
+    """The address to listen on; one that others can reach needs allow_public_bind."""
+    port: Port = 3000
+    """The port to listen on; 0: any free one."""
+    require_pairing: bool = True
+    """Whether callers need a bearer token, got by pairing."""
+    allow_public_bind: bool = False
+    """Whether host may be an address that other machines can reach."""
+    allow_peers: Annotated[tuple[Cidr, ...], Field(strict=False)] | None = None
+    """Networks that may connect; null: any, []: none."""
+    allowed_hosts: Annotated[tuple[Host, ...], Field(strict=False)] = ()
+    """Host names accepted beside loopback and the bound address."""
+    pair_rate_limit_per_minute: Annotated[int, Field(ge=0)] | None = 10
+    """Pairing attempts of one address per minute; null: no limit, 0: none at all."""
+    max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
+    """The largest body that is read."""
+    paired_tokens: Annotated[tuple[TokenHash, ...], Field(strict=False)] = ()
+    """SHA-256 of bearer tokens that are valid from the start; never a token itself."""
+
+
+class MetricsConfig(Section):
+    """The listener for Prometheus."""
+
+    host: BindHost = "127.0.0.1"
+    """The address to listen on; one that others can reach needs allow_public_bind."""
+    port: Port = 9464
+    """The port to listen on; 0: any free one."""
+    allow_public_bind: bool = False
+    """Whether host may be an address that other machines can reach."""
+    allow_peers: Annotated[tuple[Cidr, ...], Field(strict=False)] | None = LOOPBACK
+    """Networks that may connect; null: any, []: none."""
+
+
+def _some(methods: tuple[Method, ...]) -> tuple[Method, ...]:
+    if not methods:
+        raise ValueError("must not be empty")
+    return methods
+
+
+class RouteConfig(Section):
+    """A path of the agent that clients may reach."""
+
+    path: RoutePath
+    """The raw path, equal byte for byte; a trailing /* is all that lies beneath."""
+    methods: Annotated[tuple[Method, ...], Field(strict=False), AfterValidator(_some)] = ("GET",)
+    """The methods that are forwarded."""
+
+
+def _distinct_routes(routes: tuple[RouteConfig, ...]) -> tuple[RouteConfig, ...]:
+    seen: set[tuple[str, str]] = set()
+    problems = []
+    for number, route in enumerate(routes):
+        pairs = {(route.path, method) for method in route.methods}
+        if pairs & seen:
+            problems.append(wrong((number, "path"), "an earlier route has this path and method"))
+        seen |= pairs
+    raise_all(problems)
+    return routes
+
+
+def _distinct_headers(headers: Mapping[str, HeaderValue]) -> Mapping[str, HeaderValue]:
+    seen: set[str] = set()
+    problems = []
+    for name in headers:
+        if name.lower() in seen:
+            problems.append(wrong((name,), "given twice: header names compare without case"))
+        seen.add(name.lower())
+    raise_all(problems)
+    return headers
+
+
+class UpstreamConfig(Section):
+    """The agent that Sidegate stands in front of."""
+
+    url: HttpUrl | None = None
+    """The agent's address, such as http://agent:8080; null: there is none."""
+    headers: Annotated[Mapping[HeaderName, HeaderValue], AfterValidator(_distinct_headers)] = Field(
+        default={}
+    )
+    """Headers added on the way up; the value of NAME may be in a file: NAME_file."""
+    webhook_path: UpstreamPath = "/webhook"
+    """Where the agent takes messages."""
+    routes: Annotated[
+        tuple[RouteConfig, ...], Field(strict=False), AfterValidator(_distinct_routes)
+    ] = ()
+    """What else of the agent is reachable."""
+
+
+class AutonomyConfig(Section):
+    """What tools may do: the authorization layer."""
+
+    level: Annotated[Autonomy, Field(strict=False)] = Autonomy.SUPERVISED
+    """How far tools may go without a human."""
+    workspace_only: bool = True
+    """Whether paths must lie in the workspace."""
+    workspace_dir: Folder = "/workspace"
+    """The folder that tools work in; opened once, at start."""
+    allowed_commands: Annotated[tuple[Program, ...], Field(strict=False)] = (
+        *("git", "ls", "cat", "grep"),
+    )
+    """Programs that may be run, spelled as a call spells them; []: none."""
+    forbidden_paths: Annotated[tuple[ForbiddenPath, ...], Field(strict=False)] = ()
+    """Paths never opened, beside those built in: absolute, in the workspace, or ~/…"""
+    auto_approve: Annotated[tuple[ToolName, ...], Field(strict=False)] = ("file_read", "file_list")
+    """Tools that need no human at level supervised."""
+    always_ask: Annotated[tuple[ToolName, ...], Field(strict=False)] = ()
+    """Tools that need a human at level supervised, whatever auto_approve lists."""
+
+
+class DockerConfig(Section):
+    """The container that a command runs in."""
+
+    image: Image = "alpine:3.20"
+    """The image; it must be in the engine already, since Sidegate never pulls."""
+    user: UserAndGroup | None = None
+    """UID:GID; null: the workspace's owner, 65534 where that is root."""
+    network: Literal["none"] = "none"
+    """The container's network."""
+    read_only_rootfs: bool = True
+    """Whether the image's own files are read-only."""
+    # Docker's own least values: below them a limit is refused, or rounded to "no limit".
+    memory_limit_mb: Annotated[int, Field(ge=6, le=16_777_216)] = 512
+    """Memory, with no swap beside it."""
+    cpu_limit: Annotated[float, Field(ge=0.01, le=4096)] = 1.0
+    """Processors, in parts of one."""
+    mount_workspace: bool = True
+    """Whether the container sees the workspace."""
+    workspace_host_path: Folder | None = None
+    """The workspace as the engine's host sees it, where Sidegate runs in a container."""
+    engine_runtime: EngineRuntime | None = None
+    """The engine's runtime, such as runsc or crun; null: its default."""
+    max_concurrent: Annotated[int, Field(ge=1)] = 8
+    """Containers at one time."""
+
+
+class RuntimeConfig(Section):
+    """Where commands run: the isolation layer."""
+
+    kind: Literal["docker"] = "docker"
+    """The kind of sandbox."""
+    docker: DockerConfig = DockerConfig()
+
+
+class StateConfig(Section):
+    """What is remembered over a restart."""
+
+    url: SqliteUrl = "sqlite:///sidegate.db"
+    """The database: sqlite:///FILE, relative to state_dir."""
+
+    @property
+    def path(self) -> str:
+        """The file of the database; relative to state_dir unless absolute."""
+        return self.url.removeprefix("sqlite:///")
+
+
+class AuditConfig(Section):
+    """The record of what was granted and denied."""
+
+    path: FilePath = "audit.jsonl"
+    """The file, relative to state_dir."""
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    state_dir: FilePath | None = None
+    """Where Sidegate keeps its files; null: $STATE_DIRECTORY, else the working folder."""
+    gateway: GatewayConfig = GatewayConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    upstream: UpstreamConfig = UpstreamConfig()
+    autonomy: AutonomyConfig = AutonomyConfig()
+    tools: Tools = Field(default={})
+    """Tools by name: those of the upstream, commands to run, changes to those built in."""
+    runtime: RuntimeConfig = RuntimeConfig()
+    state: StateConfig = StateConfig()
+    audit: AuditConfig = AuditConfig()
+
+    @model_validator(mode="after")
+    def _keep_files_from_tools(self) -> Self:
+        """A tool that could write the audit log or the state would undo every layer."""
+        workspace = PurePosixPath(self.autonomy.workspace_dir)
+        raise_all(
+            wrong(key, "must not lie in autonomy.workspace_dir")
+            for key, path in self._own_files()
+            if path is not None and PurePosixPath(path).is_relative_to(workspace)
+        )
+        return self
+
+    def _own_files(self) -> Iterator[tuple[tuple[str, ...], str | None]]:
+        yield ("state_dir",), self.state_dir
+        yield ("state", "url"), self.state.path
+        yield ("audit", "path"), self.audit.path

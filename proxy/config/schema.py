@@ -1,0 +1,47 @@
+"""The configuration as a JSON Schema, for editors and CI. Committed as config.schema.json.
+
+It holds types, names and forms; what one key demands of another only `sidegate check` knows.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from proxy.config.model import Config
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_ABOUT = (
+    "The configuration of Sidegate. A value may also be given as ${ENV}, ${ENV:-default} or "
+    "${ENV:?message}, and every single value by a variable such as SIDEGATE_GATEWAY__PORT. This "
+    "schema sees only the file, so it reports ${…} where anything but text is expected."
+)
+
+Schema = dict[str, Any]
+
+
+def json_schema() -> Schema:
+    """The schema of a whole configuration file."""
+    schema = Config.model_json_schema()
+    for table in _tables(schema):
+        table["additionalProperties"] = False
+        table["patternProperties"] = dict(map(_with_file, table["patternProperties"].items()))
+    return {"$schema": _DIALECT, **schema, "title": "Sidegate", "description": _ABOUT}
+
+
+def text() -> str:
+    """The schema as config.schema.json holds it."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _tables(schema: Schema) -> Iterator[Schema]:
+    """Every part of `schema` whose keys are the operator's own."""
+    for section in (schema, *schema["$defs"].values()):
+        for part in section.get("properties", {}).values():
+            if "patternProperties" in part:
+                yield part
+
+
+def _with_file(entry: tuple[str, Schema]) -> tuple[str, Schema]:
+    """An entry of a table; that of a secret may also be NAME_file."""
+    pattern, value = entry
+    return (f"{pattern[:-1]}(?:_file)?$" if value.get("writeOnly") else pattern), value

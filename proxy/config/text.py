@@ -1,0 +1,125 @@
+"""Text that configuration keys hold: forms, lines, files, names of tools and programs.
+
+The counterpart is `model`, which gives the types keys and defaults; `address` and `web` are this
+file's siblings. An error says what is accepted and never repeats what was given (see `draft`). Text
+is printable throughout: a control character in a path or a name is never an intention.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Text that matches `pattern` as a whole, here and in the JSON Schema alike.
+
+    `accepted` completes the sentence "must be …".
+    """
+
+    pattern: str
+    accepted: str
+
+    def check(self, text: str) -> str:
+        """`text` itself; raises ValueError where it has another form."""
+        if not re.fullmatch(self.pattern, text, re.ASCII):
+            raise ValueError(f"must be {self.accepted}")
+        return text
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": f"^(?:{self.pattern})$"}
+
+
+def _line(text: str) -> str:
+    if not text:
+        raise ValueError("must not be empty")
+    if not text.isprintable():
+        raise ValueError("must hold no control characters")
+    return text
+
+
+def _prose(text: str) -> str:
+    if not all(c.isprintable() or c in "\n\t" for c in text):
+        raise ValueError("must hold no control characters")
+    return text
+
+
+def _file(text: str) -> str:
+    # With links on the way `..` need not lead where it seems to; POSIX leaves a first `//` open.
+    if ".." in PurePosixPath(text).parts or text.startswith("//"):
+        raise ValueError("must hold no '..' and not start with '//'")
+    return text
+
+
+def _absolute(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError("must be an absolute path")
+    return text
+
+
+def _folder(text: str) -> str:
+    if not text.strip("/."):
+        raise ValueError("must be a folder of its own, not the root of the file system")
+    return text
+
+
+def _guarded(text: str) -> str:
+    if text.startswith("~") and not text.startswith("~/"):
+        raise ValueError("must be absolute, relative to the workspace, or start with '~/'")
+    # Nothing expands them, so such a line would protect nothing.
+    if "*" in text or "?" in text:
+        raise ValueError("must name a file or folder: wildcards are not accepted")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_line), Field(json_schema_extra={"minLength": 1})]
+Prose = Annotated[str, AfterValidator(_prose)]
+
+FilePath = Annotated[Line, AfterValidator(_file)]
+AbsolutePath = Annotated[FilePath, AfterValidator(_absolute)]
+Folder = Annotated[AbsolutePath, AfterValidator(_folder)]
+ForbiddenPath = Annotated[FilePath, AfterValidator(_guarded)]
+SqliteUrl = Annotated[
+    FilePath,
+    Form(
+        r"sqlite:///(?!//|:memory:$)[^?#%]*[^?#%/]",
+        "sqlite:///FILE; other stores are not part of this version",
+    ),
+]
+
+ToolName = Annotated[
+    str, Form(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?", "a tool name: NAME or SERVER.NAME")
+]
+Program = Annotated[
+    str,
+    Form(
+        r"(?!.*/\.\.?/)(?:(?:/[A-Za-z0-9_.+@~-]+)*/)?[A-Za-z0-9_\[][A-Za-z0-9_.+@-]*",
+        "a program's name or absolute path, without arguments or wildcards",
+    ),
+]
+TokenHash = Annotated[
+    str, Form(r"[0-9a-f]{64}", "the SHA-256 of a token as 64 lower-case hex digits")
+]
+
+_ID = r"[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}"
+UserAndGroup = Annotated[
+    str, Form(rf"(?:{_ID}):(?:0|{_ID})", "UID:GID in numbers and in quotes, never root")
+]
+Image = Annotated[
+    str, Form(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", "an image reference such as alpine:3.20")
+]
+EngineRuntime = Annotated[
+    str, Form(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "the name of an engine runtime such as runsc")
+]
