@@ -1,0 +1,1 @@
+"""From the wire to types and back, without I/O."""

@@ -1,0 +1,74 @@
+"""JSON read so that every other reader of the same bytes finds the same value, or not at all.
+
+RFC 8259 leaves duplicate keys, NaN, encodings and depth to implementations, and where two of them
+differ an attacker shows each its own document. What could be read in two ways is refused.
+"""
+
+import json
+import math
+from typing import Any, cast
+
+from proxy.actions import Json
+from proxy.decision import Malformed
+from proxy.reasons import Reason
+
+MAX_DEPTH = 64
+
+
+def loads(data: bytes) -> Json:
+    """The one value that `data` means; raises Malformed(BODY_MALFORMED)."""
+    try:
+        text = data.decode("utf-8")
+        _check_depth(text)
+        value = _DECODER.decode(text)
+        if (
+            "\\ud" in text.lower()
+        ):  # a lone surrogate is a string to one reader, an error to another
+            json.dumps(value, ensure_ascii=False).encode()
+        return cast("Json", value)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(Reason.BODY_MALFORMED, type(error).__name__) from error
+
+
+def dumps(value: Json) -> bytes:
+    """Compact JSON in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _check_depth(text: str) -> None:
+    """Count brackets outside strings, before a recursive parser meets them."""
+    depth, quoted, escaped = 0, False, False
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    for char in text:
+        if quoted:
+            escaped, quoted = (char == "\\" and not escaped), (char != '"' or escaped)
+        elif char == '"':
+            quoted = True
+        elif char in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ValueError("too deep")
+        elif char in "]}":
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("duplicate key")
+    return value
+
+
+def _constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("number out of range")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)

@@ -1,0 +1,1 @@
+"""What is remembered: pairing codes, lockouts, tokens. No SQL stands outside this folder."""
