@@ -1,0 +1,1 @@
+"""Layer 3: may they do this."""
