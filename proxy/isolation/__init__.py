@@ -1,0 +1,1 @@
+"""Layer 4: run it where it is safe."""

@@ -1,0 +1,62 @@
+"""Do what was granted, in the place that the plan names.
+
+A backend is one verb: it is handed a plan and the grant that carries it, and answers with what came
+of it or why it was not done. It decides nothing about permission.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, assert_never
+
+from proxy.actions import (
+    Command,
+    FileList,
+    FilePlan,
+    FileRead,
+    FileWrite,
+    Invoke,
+    Known,
+    Operate,
+    Relay,
+)
+from proxy.decision import Allow, Decision, Deny
+from proxy.exchange import Content, Document, Grant, Raw
+
+PlanT_contra = TypeVar("PlanT_contra", contravariant=True)
+
+
+class Backend(Protocol[PlanT_contra]):
+    """A place to run."""
+
+    async def run(self, plan: PlanT_contra, grant: Grant) -> Decision[Content]:
+        """Do `plan`; a cancelled call leaves nothing running."""
+        ...
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Layer 4."""
+
+    sandbox: Backend[Command]
+    files: Backend[FilePlan]
+    upstream: Backend[Invoke | Relay]
+    operations: Backend[Operate]
+
+    async def execute(self, grant: Grant) -> Decision[Raw]:
+        """What came of the grant, untouched."""
+        done = await self._run(grant)
+        return done if isinstance(done, Deny) else Allow(Raw(grant, done.value), done.facts)
+
+    async def _run(self, grant: Grant) -> Decision[Content]:
+        plan = grant.plan
+        match plan:
+            case Command():
+                return await self.sandbox.run(plan, grant)
+            case FileRead() | FileWrite() | FileList():
+                return await self.files.run(plan, grant)
+            case Invoke() | Relay():
+                return await self.upstream.run(plan, grant)
+            case Operate():
+                return await self.operations.run(plan, grant)
+            case Known():
+                return Allow(Document(plan.value))
+        assert_never(plan)
