@@ -1,0 +1,113 @@
+"""What a secret looks like: five patterns, and every value that Sidegate itself holds.
+
+All rules are one RE2 expression over bytes: its time is linear in the text, whatever the text is.
+No rule matches across a line end, and each match is bounded, so that a stream need hold back
+little.
+
+    token, api-key, password, secret    a telling key, then ":" or "=", then a value in any quoting
+    bearer                              the scheme of an Authorization header and its credential
+    held                                the very values that were registered
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import re2
+
+MAX_VALUE = 200  # of a value that a pattern finds; the rest of a longer one is swallowed after it
+MIN_HELD = 8  # shorter values occur by chance
+
+Span = tuple[int, int]
+
+KEYS = {
+    "token": r"token",
+    "api_key": r"api[_-]?key",
+    "password": r"passw(?:or)?d",
+    "secret": r"secret(?:[_-]?(?:access[_-]?)?key)?",
+}
+_QUOTE = r"\\{0,8}[\"']"
+_ASSIGN = r"[ \t]{0,16}(?:=>|:=|[:=])[ \t]{0,16}"
+# A value does not begin with what follows the closing quote of a JSON string: there, the key was
+# the end of a text, and no value comes.
+_FIRST = r"(?:[^\"'\\,:\]}\s]|%s)"
+_ONE, _TWO = r"\\[^\n]", r"\\\\(?:\\[^\n]|[^\"\\\n])"  # an escape, and one in a nested string
+_DEEP = r"\\{3,8}[\"'](?P<deep>[^\"'\\\n]{6,%(n)d})"
+_NESTED = rf"\\[\"'](?P<nested>{_FIRST % _TWO}(?:[^\"\\\n]|{_TWO}){{5,%(n)d}})"
+_DOUBLE = rf"\"(?P<double>{_FIRST % _ONE}(?:[^\"\\\n]|{_ONE}){{5,%(n)d}})"
+_SINGLE = rf"'(?P<single>{_FIRST % _ONE}(?:[^'\"\\\n]|{_ONE}){{5,%(n)d}})"
+_BARE = r"(?P<bare>[^\s\"'\\,;&|<>()\[\]{}$`*]{8,%(n)d})"
+_VALUE = f"(?:{_DEEP}|{_NESTED}|{_DOUBLE}|{_SINGLE}|{_BARE})" % {"n": MAX_VALUE}
+
+_KEY = "|".join(f"(?P<{name}>{pattern})" for name, pattern in KEYS.items())
+_KEYED = f"(?:{_KEY})s?(?P<quote>{_QUOTE})?{_ASSIGN}{_VALUE}"
+_BEARER = rf"bearer(?:[ \t]{{1,16}}|{_ASSIGN})(?P<bearer>[A-Za-z0-9._~+/=-]{{8,{MAX_VALUE}}})"
+_OWN = r"(?P<own>zc_[0-9a-f]{64})"
+
+# How each kind of value goes on where it is longer than a pattern may be.
+TAILS = {
+    "deep": r"[^\"'\\\n]*",
+    "nested": rf"(?:[^\"\\\n]|{_TWO})*",
+    "double": rf"(?:[^\"\\\n]|{_ONE})*",
+    "single": rf"(?:[^'\"\\\n]|{_ONE})*",
+    "bare": r"[^\s\"'\\,;&|<>()\[\]{}$`*]*",
+    "bearer": r"[A-Za-z0-9._~+/=-]*",
+}
+# Key, quotes and assignment before a value, each character of it as four, and one byte after it.
+_LONGEST = 48 + 2 * 9 + 2 * 16 + 4 * (MAX_VALUE + 1) + 1
+
+
+class Expression:
+    """An RE2 expression over bytes, without regard to case; groups are known by name."""
+
+    def __init__(self, pattern: str) -> None:
+        options = re2.Options()
+        options.encoding = re2.Options.Encoding.LATIN1
+        options.case_sensitive = False
+        options.log_errors = False
+        options.max_mem = 64 << 20
+        self._compiled = re2.compile(pattern.encode(), options)
+        self._names = {name.decode(): at for name, at in self._compiled.groupindex.items()}
+
+    def search(self, text: bytes, start: int = 0) -> dict[str, Span] | None:
+        """The spans of the first match, as "", and of its groups by name; None without one."""
+        match = self._compiled.search(text, start)
+        if match is None:
+            return None
+        spans = {name: match.span(at) for name, at in self._names.items()}
+        return {"": match.span(), **{name: span for name, span in spans.items() if span[0] >= 0}}
+
+    def match_end(self, text: bytes, start: int) -> int:
+        """Where a match that begins at `start` ends; `start` itself without one."""
+        match = self._compiled.match(text, start)
+        return int(match.end()) if match else start
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The compiled rules. `key` finds a telling key; `longest` bounds a match and a byte more."""
+
+    expression: Expression
+    key: Expression
+    longest: int
+
+
+def compile_rules(held: Iterable[str] = (), *, patterns: bool = True) -> Rules:
+    """The registered values in the forms that JSON gives them and, after them, the patterns."""
+    literals = sorted({form for value in held for form in _forms(value)}, key=len, reverse=True)
+    either = "|".join(re2.escape(literal) for literal in literals)
+    registered = [f"(?P<held>(?-i:{either}))"] if literals else []
+    longest = max([_LONGEST, *(len(literal.encode()) + 1 for literal in literals)])
+    expression = "|".join([*registered, *((_KEYED, _BEARER) if patterns else ()), _OWN])
+    return Rules(Expression(expression), Expression(rf"(?:{_KEY})s?\z"), longest)
+
+
+def _forms(value: str) -> Iterable[str]:
+    """A value line by line, since no rule crosses one, as it is and as JSON escapes it."""
+    for line in value.splitlines():
+        if len(line) >= MIN_HELD:
+            escaped = (json.dumps(line, ensure_ascii=plain)[1:-1] for plain in (True, False))
+            yield from (
+                line,
+                *(form for each in escaped for form in (each, each.replace("/", r"\/"))),
+            )
