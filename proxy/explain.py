@@ -1,0 +1,83 @@
+"""Say what would be decided, and why, without doing it.
+
+The very `decide` that serves requests is asked; nothing runs and no state is opened.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.actions import FilePlan, Json, ToolCall
+from proxy.app import open_workspace
+from proxy.authorization.commands import CommandParser
+from proxy.authorization.policy import Permit
+from proxy.config.loader import Loaded, overlay
+from proxy.decision import Allow, ConfigError, Decision, Deny, Facts, Malformed
+from proxy.exchange import Principal, Role
+from proxy.pipeline import build_policy
+from proxy.protocols.strict_json import loads
+from proxy.reasons import Layer, Reason
+
+_KEYS = frozenset({"tool", "arguments", "principal", "config", "id"})
+
+
+async def explain(loaded: Loaded, parser: CommandParser, line: bytes) -> Json:
+    """The verdict on one `{"tool", "arguments", "principal"?, "config"?}`; an `id` is echoed."""
+    try:
+        question = _question(line)
+    except Malformed as malformed:
+        return _verdict(loaded, Deny(malformed.reason))
+    echo = {"id": question["id"]} if "id" in question else {}
+    try:
+        changes = question.get("config")
+        asked = overlay(loaded, changes) if changes else loaded
+    except ConfigError as error:
+        problems: Json = list(error.problems)
+        return {**_verdict(loaded, Deny(Reason.ARGUMENTS_INVALID)), "problems": problems, **echo}
+    call = ToolCall(question["tool"], question["arguments"])
+    return {**_verdict(asked, await _decide(asked, parser, call)), **echo}
+
+
+def _question(line: bytes) -> Mapping[str, Any]:
+    question = loads(line)
+    if (
+        not isinstance(question, Mapping)
+        or not set(question) <= _KEYS
+        or not isinstance(question.get("tool"), str)
+        or not isinstance(question.get("arguments"), Mapping)
+        or not isinstance(question.get("config") or {}, Mapping)
+        or question.get("principal") not in (None, Role.CLIENT.value)
+    ):
+        raise Malformed(Reason.BODY_MALFORMED)
+    return question
+
+
+async def _decide(loaded: Loaded, parser: CommandParser, call: ToolCall) -> Decision[Permit]:
+    workspace = open_workspace(loaded, os.environ)
+    try:
+        policy = build_policy(loaded.config, parser, workspace)
+        decision = await policy.decide(call, Principal("explain", Role.CLIENT))
+        if isinstance(decision, Allow) and isinstance(decision.value.plan, FilePlan):
+            decision.value.plan.file.close()
+    finally:
+        if workspace is not None:
+            workspace.close()
+    return decision
+
+
+def _verdict(loaded: Loaded, decision: Decision[Permit]) -> dict[str, Json]:
+    reason = decision.reason if isinstance(decision, Deny) else None
+    asks = reason is Reason.APPROVAL_UNAVAILABLE
+    return {
+        "decision": "allow" if reason is None else "ask" if asks else "deny",
+        "code": reason.code if reason else None,
+        "layer": Layer.AUTHORIZATION.value,
+        "rule": _origin(loaded, decision.facts),
+        "remedy": reason.remedy if reason else None,
+    }
+
+
+def _origin(loaded: Loaded, facts: Facts) -> str | None:
+    """The key that decided and the place where it is set."""
+    rule = facts.get("rule")
+    return f"{rule} ({loaded.origin(rule)})" if rule else None

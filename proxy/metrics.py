@@ -1,0 +1,147 @@
+"""Everything that is counted, in Prometheus' format. The only place that imports its client.
+
+Labels come from closed sets and start at zero, so that a rate has something to start from and no
+caller can make a time series. Never a token, address, path, sender, argument or free tool name.
+"""
+
+import platform
+from collections.abc import Callable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from proxy.decision import Allow, Deny
+from proxy.network.ingress import METHODS
+from proxy.protection.redactor import RULES
+from proxy.reasons import Layer, Reason
+from proxy.trace import Outcome, Step, Trace
+
+# The text format would show them as gauges of their own.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+ALLOWED = "allowed"
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_SANDBOX_RESULTS = ("ok", "failed", "timeout", "oom")
+
+
+class Metrics:
+    """`Observer` that counts."""
+
+    def __init__(self, version: str, routes: tuple[str, ...]) -> None:
+        self._registry = CollectorRegistry()
+        self._decisions = self._counter(
+            "layer_decisions", "Decisions by layer.", ("layer", "decision", "reason")
+        )
+        self._layer_seconds = self._histogram("layer_duration", "Time in a layer.", ("layer",))
+        self._requests = self._counter(
+            "http_requests", "Requests answered.", ("route", "method", "status")
+        )
+        self._request_seconds = self._histogram(
+            "http_request_duration", "Time to the end of the answer.", ("route",)
+        )
+        self._pairings = self._counter("pairing_attempts", "Pairing attempts.", ("result",))
+        self._sandbox_runs = self._counter(
+            "sandbox_runs", "Commands that ran.", ("runtime", "result")
+        )
+        self._sandbox_seconds = self._histogram(
+            "sandbox_duration", "Time of commands.", ("runtime",), _SLOW
+        )
+        self._upstream = self._counter("upstream_requests", "Requests to the agent.", ("status",))
+        self._upstream_up = self._gauge("upstream_up", "Whether the agent answered last time.")
+        self._redactions = self._counter("redactions", "Secrets masked.", ("rule",))
+        self._audit_failures = self._counter("audit_write_failures", "Audit rows lost.", ())
+        self._gauge("build_info", "The running version.", ("version", "python")).labels(
+            version, platform.python_version()
+        ).set(1)
+        self._start_at_zero(routes)
+
+    def _start_at_zero(self, routes: tuple[str, ...]) -> None:
+        for layer in Layer:
+            self._decisions.labels(layer, "allow", ALLOWED)
+            self._layer_seconds.labels(layer)
+            for reason in Reason:
+                if reason.layer in (None, layer):
+                    self._decisions.labels(layer, "deny", reason.code)
+        for route in routes:
+            self._request_seconds.labels(route)
+        for result in ("paired", "wrong", "locked"):
+            self._pairings.labels(result)
+        for result in _SANDBOX_RESULTS:
+            self._sandbox_runs.labels("docker", result)
+        self._sandbox_seconds.labels("docker")
+        for rule in RULES:
+            self._redactions.labels(rule)
+
+    def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
+        """A gauge that asks `value` when it is scraped."""
+        self._gauge(name, help_text).set_function(value)
+
+    def audit_failed(self) -> None:
+        """A row was lost."""
+        self._audit_failures.inc()
+
+    async def step(self, trace: Trace, step: Step) -> None:  # noqa: ARG002
+        """Count a decision and what is known of it."""
+        decision = step.decision
+        if isinstance(decision, Deny):
+            self._decisions.labels(step.layer, "deny", decision.reason.code).inc()
+        elif isinstance(decision, Allow):
+            self._decisions.labels(step.layer, "allow", ALLOWED).inc()
+        self._layer_seconds.labels(step.layer).observe(step.seconds)
+        facts = decision.facts
+        if "pairing" in facts:
+            self._pairings.labels(facts["pairing"]).inc()
+        if "runtime" in facts:
+            self._sandbox_runs.labels(facts["runtime"], facts["result"]).inc()
+            self._sandbox_seconds.labels(facts["runtime"]).observe(step.seconds)
+        if "upstream_status" in facts:
+            self._upstream.labels(_status_class(facts["upstream_status"])).inc()
+            self._upstream_up.set(facts["upstream_status"] != 0)
+
+    async def close(self, trace: Trace, outcome: Outcome) -> None:
+        """Count a request."""
+        self.answered(
+            trace.inbound.route.name, trace.inbound.method, outcome.status, outcome.seconds
+        )
+        for rule, count in outcome.redactions.items():
+            self._redactions.labels(rule).inc(count)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        known = method if method in METHODS else "other"
+        self._requests.labels(route, known, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def refused(self, reason: Reason) -> None:
+        """Count bytes that never became a request."""
+        self._decisions.labels(Layer.NETWORK, "deny", reason.code).inc()
+        self.answered("none", "", reason.status, 0.0)
+
+    def render(self) -> bytes:
+        """Everything, in the text format."""
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f"sidegate_{name}", text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"sidegate_{name}", text, labels, registry=self._registry)
+
+    def _histogram(
+        self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...] = _FAST
+    ) -> Histogram:
+        full = f"sidegate_{name}_seconds"
+        return Histogram(full, text, labels, buckets=buckets, registry=self._registry)
+
+
+def _status_class(status: int) -> str:
+    return f"{status // 100}xx" if status else "none"

@@ -1,0 +1,73 @@
+"""Every request that is being served, so that it can be found and ended.
+
+Each runs as a task of its own. Whoever ends one says why, and the reason stands in its outcome.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from proxy.trace import Trace
+
+
+class Ended(StrEnum):
+    """Why a request ended before its answer."""
+
+    BROKEN_OFF = "broken-off"
+    CLIENT_LEFT = "client-left"
+    TOKEN_REVOKED = "token-revoked"  # noqa: S105 - a reason, not a token
+    STOPPED = "stopped"
+
+
+@dataclass
+class Entry:
+    """One request under way. `ended` is what its outcome says if it is cancelled."""
+
+    trace: Trace
+    task: "asyncio.Task[object]"
+    ended: Ended = Ended.CLIENT_LEFT
+
+
+class Running:
+    """The registry."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @contextmanager
+    def entered(self, trace: Trace) -> Iterator[Entry]:
+        """The current task, listed for as long as the block runs."""
+        task = asyncio.current_task()
+        assert task is not None
+        entry = self._entries[id(trace)] = Entry(trace, task)
+        try:
+            yield entry
+        finally:
+            del self._entries[id(trace)]
+
+    def end_principal(self, principal: str) -> None:
+        """End everything that runs for a principal whose credential is gone."""
+        self._end(
+            lambda trace: trace.principal is not None and trace.principal.id == principal,
+            Ended.TOKEN_REVOKED,
+        )
+
+    async def drain(self, seconds: float) -> None:
+        """Let what runs finish for a while, then end the rest and wait until it is gone."""
+        tasks = {entry.task for entry in self._entries.values()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        self._end(lambda _: True, Ended.STOPPED)
+        tasks = {entry.task for entry in self._entries.values()}
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    def _end(self, wanted: Callable[[Trace], bool], why: Ended) -> None:
+        for entry in [entry for entry in self._entries.values() if wanted(entry.trace)]:
+            entry.ended = why
+            entry.task.cancel()
