@@ -15,7 +15,7 @@ import aiohttp.http_parser
 import structlog
 
 from proxy import logs
-from proxy.audit import AuditFile, AuditLog
+from proxy.audit import STRANGERS_EACH_MINUTE, AuditFile, AuditLog
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
 from proxy.authorization.commands import CommandParser, find_parser
@@ -27,7 +27,7 @@ from proxy.isolation.container import NOBODY, Owner
 from proxy.isolation.docker import DockerSandbox, Mount
 from proxy.isolation.upstream import Upstream
 from proxy.isolation.workspace import WorkspaceFiles
-from proxy.limits import per_minute
+from proxy.limits import Share, per_minute
 from proxy.listeners import LOCAL, open_addresses, open_local
 from proxy.metrics import Metrics
 from proxy.network.bind import Binding
@@ -58,18 +58,23 @@ def database(config: Config, folder: str) -> str:
     return os.path.join(folder, config.state.path)
 
 
-def own_files(loaded: Loaded, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Sidegate's own files, which no tool may reach, whatever else it may."""
+def own_files(loaded: Loaded, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Sidegate's own files by what they are, which no tool may reach, whatever else it may."""
     config = loaded.config
     folder = state_folder(config, environ)
-    files = (folder, database(config, folder), os.path.join(folder, config.audit.path), loaded.name)
-    return tuple(os.path.realpath(file) for file in files)
+    files = {
+        "the state folder": folder,
+        "the configuration": loaded.name,
+        "the database": database(config, folder),
+        "the audit log": os.path.join(folder, config.audit.path),
+    }
+    return {what: os.path.realpath(file) for what, file in files.items()}
 
 
 def open_workspace(loaded: Loaded, environ: Mapping[str, str]) -> Workspace | None:
     """The workspace, or None where it does not exist: its tools are then denied."""
     section = loaded.config.autonomy
-    forbidden = (*section.forbidden_paths, *own_files(loaded, environ))
+    forbidden = (*section.forbidden_paths, *own_files(loaded, environ).values())
     try:
         return Workspace.open(section.workspace_dir, forbidden, only=section.workspace_only)
     except OSError:
@@ -80,8 +85,8 @@ def exposed(loaded: Loaded, environ: Mapping[str, str]) -> list[str]:
     """Which of Sidegate's own files the agent could change: a sentence each."""
     workspace = os.path.realpath(loaded.config.autonomy.workspace_dir)
     return [
-        f"{file} lies in the workspace, where the agent could change it: move one of the two"
-        for file in own_files(loaded, environ)
+        f"{what} lies in the workspace, where the agent could change it: move one of the two"
+        for what, file in own_files(loaded, environ).items()
         if os.path.commonpath((workspace, file)) == workspace
     ]
 
@@ -219,6 +224,7 @@ async def build(
         metrics,
         config.gateway.max_body_bytes,
         redactor.text,
+        Share(STRANGERS_EACH_MINUTE, time.time),
     )
     return App(config, bindings, server, operations, sandbox)
 

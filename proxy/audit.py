@@ -16,11 +16,13 @@ from datetime import UTC, datetime
 from proxy.actions import Json, ToolCall
 from proxy.decision import Allow, Deny
 from proxy.exchange import Clock, Grant, Role
+from proxy.limits import Share
 from proxy.protocols.strict_json import dumps
 from proxy.trace import Outcome, Step, Trace
 
 # What is allowed to lag behind: past it, the next row waits for the disk like an acting one.
 MAX_LAG = 1000
+STRANGERS_EACH_MINUTE = 60
 
 
 class AuditFile:
@@ -92,6 +94,7 @@ class AuditLog:
         self._file = file
         self._clock = clock
         self._redact = redact
+        self._strangers = Share(STRANGERS_EACH_MINUTE, clock)
 
     async def step(self, trace: Trace, step: Step) -> None:
         """A row for each grant and each denial; an acting grant waits for its own.
@@ -102,10 +105,19 @@ class AuditLog:
             case Allow(value=Grant() as grant) if grant.principal.role is not Role.PUBLIC:
                 row = {"event": "grant", **_subject(trace), **_digest(grant)}
                 await self._append(row, wait=grant.acting)
-            case Deny(reason=reason, evidence=evidence):
+            case Deny(reason=reason, evidence=evidence) if await self._has_room(trace):
                 row = {"event": "denial", **_subject(trace), "layer": step.layer.value}
                 row |= {"reason": reason.code, "evidence": self._redact(evidence[:1000])}
                 await self._append(row, wait=False)
+
+    async def _has_room(self, trace: Trace) -> bool:
+        """Whether a denial gets a row: every one of a known principal, a share of strangers'."""
+        if trace.principal is not None:
+            return True
+        left_out = self._strangers.take()
+        if left_out:
+            await self._append({"event": "denials-left-out", "count": left_out}, wait=False)
+        return left_out is not None
 
     async def close(self, trace: Trace, outcome: Outcome) -> None:
         """A row for how it ended, where anything was granted."""

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from throttled.asyncio import MemoryStore, RateLimiterType, Throttled, rate_limiter
 
+from proxy.exchange import Clock
+
 _MAX_KEYS = 10_000
 
 
@@ -49,6 +51,28 @@ class PerMinute:
         """Count one use by `key`."""
         result = await self._throttled.limit(key)
         return result.state.retry_after if result.limited else None
+
+
+class Share:
+    """So many records a minute of what strangers can cause, so that they cannot fill a disk."""
+
+    def __init__(self, each_minute: int, clock: Clock) -> None:
+        self._each_minute = each_minute
+        self._clock = clock
+        self._minute = 0
+        self._taken = 0
+
+    def take(self) -> int | None:
+        """None where this minute has had its share; else how many an earlier one had to leave out.
+
+        What was left out is told once, with the first record after it.
+        """
+        minute, left_out = int(self._clock() // 60), 0
+        if minute != self._minute:
+            left_out = max(0, self._taken - self._each_minute)
+            self._minute, self._taken = minute, 0
+        self._taken += 1
+        return left_out if self._taken <= self._each_minute else None
 
 
 def per_minute(rate: int | None) -> Limiter:

@@ -22,7 +22,8 @@ from multidict import CIMultiDict
 
 from proxy.actions import Headers
 from proxy.decision import Denied, Malformed
-from proxy.exchange import Address, Answer, Connection, Inbound, Listener
+from proxy.exchange import Address, Answer, Connection, Inbound, Listener, Role
+from proxy.limits import Share
 from proxy.metrics import Metrics
 from proxy.pipeline import Pipeline
 from proxy.protocols.problem import problem
@@ -49,6 +50,7 @@ class Server:
     metrics: Metrics
     max_body: int
     redact: Callable[[str], str]
+    strangers: Share
 
     def door(self, listener: Listener, table: Table) -> "Door":
         """What accepts the connections of one listener."""
@@ -71,7 +73,7 @@ class Server:
                 raise
             finally:
                 await trace.close(status, cancelled)
-                _log(trace, status, cancelled)
+                self._log(trace, status, cancelled)
 
     async def _answer(self, inbound: Inbound, trace: Trace) -> Answer:
         try:
@@ -80,19 +82,25 @@ class Server:
             return inbound.route.codec.refuse(inbound, denied)
         return inbound.route.codec.render(inbound, clean)
 
-
-def _log(trace: Trace, status: int, cancelled: str) -> None:
-    inbound, denied = trace.inbound, trace.denied
-    log.info(
-        "request",
-        request_id=inbound.request_id,
-        listener=inbound.listener.name,
-        route=inbound.route.name,
-        status=status,
-        principal=trace.principal.id if trace.principal else None,
-        layer=denied.layer.value if denied else None,
-        reason=denied.reason.code if denied else cancelled or None,
-    )
+    def _log(self, trace: Trace, status: int, cancelled: str) -> None:
+        """A line for every request of a known principal, and for a share of strangers'."""
+        inbound, denied, principal = trace.inbound, trace.denied, trace.principal
+        if principal is None or principal.role is Role.PUBLIC:
+            left_out = self.strangers.take()
+            if left_out is None:
+                return
+            if left_out:
+                log.warning("requests of strangers left out", count=left_out)
+        log.info(
+            "request",
+            request_id=inbound.request_id,
+            listener=inbound.listener.name,
+            route=inbound.route.name,
+            status=status,
+            principal=principal.id if principal else None,
+            layer=denied.layer.value if denied else None,
+            reason=denied.reason.code if denied else cancelled or None,
+        )
 
 
 class Door:
