@@ -107,7 +107,7 @@ class AuditLog:
                 await self._append(row, wait=grant.acting)
             case Deny(reason=reason, evidence=evidence) if await self._has_room(trace):
                 row = {"event": "denial", **_subject(trace), "layer": step.layer.value}
-                row |= {"reason": reason.code, "evidence": self._redact(evidence[:1000])}
+                row |= {"reason": reason.code, "evidence": self._redact(evidence)[:1000]}
                 await self._append(row, wait=False)
 
     async def _has_room(self, trace: Trace) -> bool:

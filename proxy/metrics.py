@@ -75,6 +75,8 @@ class Metrics:
             self._request_seconds.labels(route)
         for result in ("paired", "wrong", "locked"):
             self._pairings.labels(result)
+        for status in ("none", "2xx", "3xx", "4xx", "5xx"):
+            self._upstream.labels(status)
         for result in _SANDBOX_RESULTS:
             self._sandbox_runs.labels("docker", result)
         self._sandbox_seconds.labels("docker")

@@ -32,7 +32,7 @@ class Readiness:
         fresh = self._asking is not None and self.clock() - self._answered < _SECONDS
         if self._asking is None or (self._asking.done() and not fresh):
             self._asking = asyncio.create_task(self._ask())
-        return await asyncio.shield(self._asking)
+        return list(await asyncio.shield(self._asking))
 
     async def _ask(self) -> list[str]:
         lacks = await asyncio.gather(*(part.missing() for part in self.parts))

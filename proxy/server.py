@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 import aiohttp
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
@@ -248,7 +248,7 @@ class _Body:
         """Only who is let in is asked to send on (RFC 9110 section 10.1.1)."""
         transport = self._request.transport
         expects = self._request.headers.get("Expect", "").lower() == "100-continue"
-        if expects and transport is not None:
+        if expects and self._request.version >= HttpVersion11 and transport is not None:
             transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
@@ -270,13 +270,22 @@ async def _write(
         if transport is not None and not transport.is_closing():
             entry.ended = Ended.BROKEN_OFF
             log.warning("answer broken off", request_id=request_id, error=type(error).__name__)
-            transport.abort()
+            _reset(transport)
         raise ConnectionError("the answer broke off") from error
     return response
 
 
+def _reset(transport: asyncio.Transport) -> None:
+    """Cut the connection so that the client sees an error, even where the end is the end (1.0)."""
+    ends = transport.get_extra_info("socket")
+    if ends is not None and ends.family != socket.AF_UNIX:
+        ends.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 def _response(answer: Answer, request_id: str) -> web.StreamResponse:
-    headers = CIMultiDict([*answer.headers, *_OWN_HEADERS, ("X-Request-ID", request_id)])
+    headers = CIMultiDict(answer.headers)
+    headers.update(dict(_OWN_HEADERS, **{"X-Request-ID": request_id}))
     if isinstance(answer.body, bytes):
         return web.Response(status=answer.status, headers=headers, body=answer.body)
     return web.StreamResponse(status=answer.status, headers=headers)

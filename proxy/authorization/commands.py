@@ -25,9 +25,10 @@ _SECONDS = 2.0
 _PARSERS = 4  # at once: a hostile line may cost one of them 200 MB
 
 _OPERATORS = re.compile(r"[|&;()<>`$\n]")
-_BRACES = re.compile(r"\{[^{}]*(?:,|\.\.).*\}", re.DOTALL)
 _TILDE = re.compile(r"(?:\A|[=:])~")
-_GLOB = re.compile(r"[*?]|\[.*\]", re.DOTALL)
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and signs that look like nothing
+# Parsers differ on a line that is continued inside a word, an expansion or a comment.
+_CONTINUED_BETWEEN_WORDS = re.compile(r"[^\\][ \t]\\\n")
 _STATEMENT_KEYS = frozenset({"Cmd", "Comments", "Position", "Pos", "End", "Semicolon"})
 
 
@@ -56,6 +57,8 @@ class CommandParser:
             return Deny(Reason.COMMAND_TOO_COMPLEX)
         if not all(_legible(char) for char in line):
             return Deny(Reason.COMMAND_MALFORMED)
+        if not _continues_plainly(line):
+            return Deny(Reason.COMMAND_NOT_PLAIN)
         async with self._slots:
             done = await process.run(self._argv, line.encode(), limit=_MAX_TREE, seconds=_SECONDS)
         if not done.complete:
@@ -81,7 +84,14 @@ def _legible(char: str) -> bool:
     """
     if " " <= char <= "~" or char in "\n\t":
         return True
-    return char > "\x7f" and unicodedata.category(char)[0] not in "CZ"
+    return char > "\x7f" and unicodedata.category(char)[0] not in "CZ" and char not in _BLANKS
+
+
+def _continues_plainly(line: str) -> bool:
+    """Whether each line that goes on in the next does so between two words."""
+    continued = line.count("\\\n")
+    between = len(_CONTINUED_BETWEEN_WORDS.findall(line))
+    return continued == 0 or (continued == between and "#" not in line)
 
 
 def _plain_call(tree: Node) -> tuple[str, ...] | None:
@@ -111,9 +121,19 @@ def _literal(parts: list[Node]) -> str | None:
             return None
         value += text
         bare += _unescaped(part["Value"]) if part["Type"] == "Lit" else "x"
-    if _GLOB.search(bare) or _BRACES.search(bare) or _TILDE.search(bare):
-        return None
-    return value
+    return None if _expands(bare) else value
+
+
+def _expands(bare: str) -> bool:
+    """Whether a shell might make something else of the unquoted part of a word."""
+    rest = bare.partition("[")[2]
+    return (
+        "*" in bare
+        or "?" in bare
+        or "]" in rest
+        or ("{" in bare and "}" in bare and ("," in bare or ".." in bare))
+        or _TILDE.search(bare) is not None
+    )
 
 
 def _part(part: Node) -> str | None:

@@ -21,7 +21,10 @@ from proxy.decision import Allow, Decision, Deny
 from proxy.reasons import Reason
 
 _LONGEST_PATH = 4096  # PATH_MAX of Linux: a longer text is no path
-_MARKS = re.compile(r"[=:,@]")
+_MOST_PARTS = 256
+_MOST_LINKS = 8
+_MARKED = re.compile(r"([=:,@])(?=/|~|\.\.)(?<!:(?=//[^/]))")
+_MOST_MARKED = 64  # more paths in one word are no argument, but a way to keep us busy
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
@@ -99,6 +102,8 @@ class Workspace:
 
         `mounted`: the command will run in a sandbox, which has the workspace at MOUNT.
         """
+        if len(_MARKED.findall(word)) > _MOST_MARKED:
+            return Reason.PATH_UNUSABLE
         for candidate in _candidates(word):
             path = _as_mounted(candidate, self.folder) if mounted else candidate
             reason = self.check(path)
@@ -148,10 +153,10 @@ class Workspace:
             return Reason.PATH_UNUSABLE
         return self._absent(start, name)
 
-    def _absent(self, start: int, name: str) -> Reason:
+    def _absent(self, start: int, name: str, links: int = _MOST_LINKS) -> Reason:
         """What is not there is judged by where it would be: a folder that is, and the rest."""
         parts = name.split("/")
-        if len(name) > _LONGEST_PATH:
+        if len(name) > _LONGEST_PATH or len(parts) > _MOST_PARTS or not links:
             return Reason.PATH_OUTSIDE_WORKSPACE if ".." in parts else Reason.PATH_NOT_FOUND
         for count in range(len(parts) - 1, -1, -1):
             try:
@@ -160,11 +165,16 @@ class Workspace:
                 if error.errno == errno.EXDEV:
                     return Reason.PATH_OUTSIDE_WORKSPACE
                 continue
-            place = posixpath.join(real_path(folder), *filter(None, parts[count:]))
+            target = _link_target(folder, parts[count])
+            rest = parts[count:] if target is None else [target, *parts[count + 1 :]]
+            place = posixpath.normpath(posixpath.join(real_path(folder), *rest))
             os.close(folder)
-            if ".." in parts[count:]:
+            base = self.folder if start == self.descriptor else ""
+            if not f"{place}/".startswith(f"{base}/"):
                 return Reason.PATH_OUTSIDE_WORKSPACE
-            covered = self.forbidden.covers(posixpath.normpath(place))
+            if target is not None:  # a link to what is not there either
+                return self._absent(start, place[len(base) :].lstrip("/") or ".", links - 1)
+            covered = self.forbidden.covers(place)
             return Reason.PATH_FORBIDDEN if covered else Reason.PATH_NOT_FOUND
         return Reason.PATH_UNUSABLE
 
@@ -198,6 +208,14 @@ class Workspace:
         return None if stat.S_ISREG(status.st_mode) else Reason.PATH_UNUSABLE
 
 
+def _link_target(folder: int, name: str) -> str | None:
+    """Where a name leads that is a symbolic link; None where it is none."""
+    try:
+        return os.readlink(name, dir_fd=folder)
+    except (OSError, ValueError):
+        return None
+
+
 def _as_mounted(word: str, folder: str) -> str:
     """A path inside the sandbox as the path that is mounted there."""
     inside = word == MOUNT or word.startswith(f"{MOUNT}/")
@@ -207,17 +225,24 @@ def _as_mounted(word: str, folder: str) -> str:
 def _candidates(word: str) -> Iterator[str]:
     """What a program may read as a path in one of its arguments.
 
-    The whole operand, what follows "=" (if=/x, --file=/x), ":" (host:/x), "," or "@" (@/x), and
-    what is glued to an option (-f/x, -C../x). What follows the scheme of a URL is a host.
+    The whole operand, what follows "=" (if=/x, --file=/x) or a first "@" (@/x), what is glued to an
+    option (-f/x, -C../x), and whatever looks like a path behind ":" or "," (host:/x). What follows
+    the scheme of a URL is a host.
     """
     if word in {"", "-", "--", "/dev/null"}:
         return
+    name, _, value = word.partition("=")
     if not word.startswith("-"):
         yield word
-    for mark in _MARKS.finditer(word):
-        rest = word[mark.end() :]
-        if rest and not re.match("//[^/]", rest):
-            yield rest
-    glued = re.search(r"/|\.\.|~", word) if word.startswith("-") else None
-    if glued:
-        yield word[glued.start() :]
+    else:
+        yield from filter(None, (name[2:] if re.match("-[^-]", name) else "", *_glued(name)))
+    at = word.partition("@")[2] if word.startswith(("@", "-")) else ""
+    yield from filter(None, (value, at))
+    for mark in _MARKED.finditer(word):
+        yield word[mark.end(1) :]
+
+
+def _glued(name: str) -> Iterator[str]:
+    found = re.search(r"/|\.\.|~", name)
+    if found:
+        yield name[found.start() :]

@@ -114,10 +114,13 @@ def _walk(value: Json, rules: Rules, tally: Counter[str]) -> Json:
     if isinstance(value, str):
         return _text(value, rules, tally)
     if isinstance(value, Mapping):
-        return {
-            _text(key, rules, tally): _member(key, member, rules, tally)
-            for key, member in value.items()
-        }
+        members: dict[str, Json] = {}
+        for key, member in value.items():
+            name = _text(key, rules, tally)
+            while name in members:  # two keys that are masked alike are still two
+                name += "*"
+            members[name] = _member(key, member, rules, tally)
+        return members
     if isinstance(value, list | tuple):
         return [_walk(item, rules, tally) for item in value]
     return value

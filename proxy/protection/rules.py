@@ -10,6 +10,7 @@ little.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -28,19 +29,28 @@ KEYS = {
 }
 _QUOTE = r"\\{0,8}[\"']"
 _ASSIGN = r"[ \t]{0,16}(?:=>|:=|[:=])[ \t]{0,16}"
-# A value does not begin with what follows the closing quote of a JSON string: there, the key was
-# the end of a text, and no value comes.
-_FIRST = r"(?:[^\"'\\,:\]}\s]|%s)"
 _ONE, _TWO = r"\\[^\n]", r"\\\\(?:\\[^\n]|[^\"\\\n])"  # an escape, and one in a nested string
-_DEEP = r"\\{3,8}[\"'](?P<deep>[^\"'\\\n]{6,%(n)d})"
-_NESTED = rf"\\[\"'](?P<nested>{_FIRST % _TWO}(?:[^\"\\\n]|{_TWO}){{5,%(n)d}})"
-_DOUBLE = rf"\"(?P<double>{_FIRST % _ONE}(?:[^\"\\\n]|{_ONE}){{5,%(n)d}})"
-_SINGLE = rf"'(?P<single>{_FIRST % _ONE}(?:[^'\"\\\n]|{_ONE}){{5,%(n)d}})"
-_BARE = r"(?P<bare>[^\s\"'\\,;&|<>()\[\]{}$`*]{8,%(n)d})"
-_VALUE = f"(?:{_DEEP}|{_NESTED}|{_DOUBLE}|{_SINGLE}|{_BARE})" % {"n": MAX_VALUE}
-
+_SIGNS = r"\x00-\x20\x7f\"'\\,;&|<>()\[\]{}`*"  # that end a value without quotes
+_BARE = rf"(?P<bare>[^{_SIGNS}$][^{_SIGNS}]{{7,%(n)d}})"
 _KEY = "|".join(f"(?P<{name}>{pattern})" for name, pattern in KEYS.items())
-_KEYED = f"(?:{_KEY})s?(?P<quote>{_QUOTE})?{_ASSIGN}{_VALUE}"
+
+
+def _values(first: str) -> str:
+    """A value in any quoting; `first` are signs that no quoted value may begin with."""
+    deep = r"\\{3,8}[\"'](?P<deep>[^\"'\\\n]{6,%(n)d})"
+    nested = rf"\\[\"'](?P<nested>(?:[^\"'\\\n{first}]|{_TWO})(?:[^\"\\\n]|{_TWO}){{5,%(n)d}})"
+    double = rf"\"(?P<double>(?:[^\"\\\n{first}]|{_ONE})(?:[^\"\\\n]|{_ONE}){{5,%(n)d}})"
+    single = rf"'(?P<single>(?:[^'\"\\\n{first}]|{_ONE})(?:[^'\"\\\n]|{_ONE}){{5,%(n)d}})"
+    return f"(?:{deep}|{nested}|{double}|{single}|{_BARE})" % {"n": MAX_VALUE}
+
+
+# Where the key stands without a closing quote, it may be the end of a JSON string whose quote comes
+# next: what follows such a quote does not begin a value.
+_AFTER_A_QUOTE = r",:\]}\s"
+_QUOTED_KEY = f"(?:{_KEY})s?(?P<quote>{_QUOTE}){_ASSIGN}{_values('')}"
+_BARE_KEY = f"(?:{_KEY})s?{_ASSIGN}{_values(_AFTER_A_QUOTE)}"
+_BARE_KEY = re.sub(r"\(\?P<(\w+)>", r"(?P<\1_>", _BARE_KEY)  # RE2 wants each name once
+_KEYED = f"(?:{_QUOTED_KEY}|{_BARE_KEY})"
 _BEARER = rf"bearer(?:[ \t]{{1,16}}|{_ASSIGN})(?P<bearer>[A-Za-z0-9._~+/=-]{{8,{MAX_VALUE}}})"
 _OWN = r"(?P<own>zc_[0-9a-f]{64})"
 
@@ -50,7 +60,7 @@ TAILS = {
     "nested": rf"(?:[^\"\\\n]|{_TWO})*",
     "double": rf"(?:[^\"\\\n]|{_ONE})*",
     "single": rf"(?:[^'\"\\\n]|{_ONE})*",
-    "bare": r"[^\s\"'\\,;&|<>()\[\]{}$`*]*",
+    "bare": rf"[^{_SIGNS}]*",
     "bearer": r"[A-Za-z0-9._~+/=-]*",
 }
 # Key, quotes and assignment before a value, each character of it as four, and one byte after it.
@@ -58,7 +68,10 @@ _LONGEST = 48 + 2 * 9 + 2 * 16 + 4 * (MAX_VALUE + 1) + 1
 
 
 class Expression:
-    """An RE2 expression over bytes, without regard to case; groups are known by name."""
+    """An RE2 expression over bytes, without regard to case.
+
+    Groups are known by name; `name_` is another group of that name, in an alternative.
+    """
 
     def __init__(self, pattern: str) -> None:
         options = re2.Options()
@@ -67,15 +80,16 @@ class Expression:
         options.log_errors = False
         options.max_mem = 64 << 20
         self._compiled = re2.compile(pattern.encode(), options)
-        self._names = {name.decode(): at for name, at in self._compiled.groupindex.items()}
+        groups: dict[bytes, int] = self._compiled.groupindex
+        self._names = [(name.decode().rstrip("_"), at) for name, at in groups.items()]
 
     def search(self, text: bytes, start: int = 0) -> dict[str, Span] | None:
         """The spans of the first match, as "", and of its groups by name; None without one."""
         match = self._compiled.search(text, start)
         if match is None:
             return None
-        spans = {name: match.span(at) for name, at in self._names.items()}
-        return {"": match.span(), **{name: span for name, span in spans.items() if span[0] >= 0}}
+        spans = ((name, match.span(at)) for name, at in self._names)
+        return {"": match.span(), **{name: span for name, span in spans if span[0] >= 0}}
 
     def match_end(self, text: bytes, start: int) -> int:
         """Where a match that begins at `start` ends; `start` itself without one."""

@@ -51,8 +51,8 @@ class Scrubber:
         if self._tail is None:
             return at
         end = _TAILS[self._tail].match_end(self._text, at)
-        # At the end of the text, or before the first half of an escape there, more may come.
-        if final or self._text[end : end + 2] not in (b"", b"\\"):
+        # At the end of the text, or before the beginning of an escape there, more may come.
+        if final or self._text[end : end + 4].strip(b"\\"):
             self._tail = None
         return end
 
@@ -60,17 +60,29 @@ class Scrubber:
         """Show the text from `at` with the value that was found masked; where to go on."""
         kind = next(name for name in _KINDS if name in found)
         start, end = found[kind]
-        if kind == "bare" and self._text[end : end + 1] in (b"(", b"["):
-            shown.append(self._text[at:end])  # a call or an index, not a value
+        if _is_word(kind, self._text[start:end], self._text[end : end + 1]):
+            shown.append(self._text[at:end])
             return end
         mask = MARK if kind == "held" else masked(self._text[start:end])
         if kind == "bare" and "quote" in found:
-            quote = self._text[slice(*found["quote"])]
+            quote = _quote(self._text[slice(*found["quote"])])
             mask = quote + mask + quote  # a number in JSON becomes a string
         shown += (self._text[at:start], mask)
         self._tally[rule_name(found)] += 1
         self._tail = kind if kind in TAILS else None
         return end
+
+
+def _quote(quote: bytes) -> bytes:
+    """The quote that closed a key, less backslashes that were the end of the key itself."""
+    return quote if len(quote) % 2 == 0 else quote[-1:]
+
+
+def _is_word(kind: str, value: bytes, after: bytes) -> bool:
+    """Whether a match is a call, an index or prose after all."""
+    if kind == "bare":
+        return after in (b"(", b"[")
+    return kind == "bearer" and len(value) < _PREFIX_FROM and value.rstrip(b".-").isalpha()
 
 
 def masked(value: bytes) -> bytes:
