@@ -34,6 +34,11 @@ class Reason(Enum):
         "The Host header names no host that this listener serves.",
         "Use the bound address, or add the name to gateway.allowed_hosts.",
     )
+    ORIGIN_NOT_ALLOWED = (
+        "origin-not-allowed", Layer.NETWORK, 403,
+        "The request comes from a web page of another origin.",
+        "Call from a program, or from a page that is served under this very host and port.",
+    )
     TARGET_MALFORMED = (
         "target-malformed", Layer.NETWORK, 400,
         "The request target is not in the one normal form that is accepted.",

@@ -34,6 +34,7 @@ _SINGLE = frozenset(
         "expect",
         "host",
         "idempotency-key",
+        "origin",
         "transfer-encoding",
         "x-idempotency-key",
         "x-pairing-code",
@@ -54,6 +55,7 @@ class Ingress:
             self._stranger(inbound)
             or _ill_written(inbound)
             or _foreign_host(inbound)
+            or _foreign_page(inbound)
             or (Reason.ROUTE_UNKNOWN if inbound.route.access is Access.NOBODY else None)
         )
         if reason is not None:
@@ -118,6 +120,16 @@ def _foreign_host(inbound: Inbound) -> Reason | None:
     if name is None or not _serves(inbound.listener, name, inbound.connection.local):
         return Reason.HOST_UNKNOWN
     return None
+
+
+def _foreign_page(inbound: Inbound) -> Reason | None:
+    """Browsers let any page send requests here, and say whose it is (RFC 6454)."""
+    origin = inbound.headers.get("origin")
+    if origin is None:
+        return None
+    _, _, authority = origin.partition("://")
+    own = authority.lower() == (inbound.headers.get("host") or "").lower()
+    return None if own and authority else Reason.ORIGIN_NOT_ALLOWED
 
 
 def _serves(listener: Listener, name: str, local: Address | None) -> bool:
