@@ -24,6 +24,7 @@ _MAX_TREE = 1 << 20
 _SECONDS = 2.0
 _PARSERS = 4  # at once: a hostile line may cost one of them 200 MB
 
+_MAX_EXPANSIONS = 100  # nested, each costs half a megabyte
 _OPERATORS = re.compile(r"[|&;()<>`$\n]")
 _TILDE = re.compile(r"(?:\A|[=:])~")
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and signs that look like nothing
@@ -53,7 +54,7 @@ class CommandParser:
 
     async def parse(self, line: str) -> Decision[tuple[str, ...]]:
         """The argument vector, program first."""
-        if len(line) > MAX_LINE or len(_OPERATORS.findall(line)) > _MAX_OPERATORS:
+        if _is_complex(line):
             return Deny(Reason.COMMAND_TOO_COMPLEX)
         if not all(_legible(char) for char in line):
             return Deny(Reason.COMMAND_MALFORMED)
@@ -74,6 +75,14 @@ class CommandParser:
         if not argv[0] or argv[0].startswith("-"):
             return Deny(Reason.COMMAND_MALFORMED)
         return Allow(argv)
+
+
+def _is_complex(line: str) -> bool:
+    return (
+        len(line) > MAX_LINE
+        or len(_OPERATORS.findall(line)) > _MAX_OPERATORS
+        or line.count("$") + line.count("`") > _MAX_EXPANSIONS
+    )
 
 
 def _legible(char: str) -> bool:

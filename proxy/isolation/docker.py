@@ -22,7 +22,7 @@ from aiodocker.stream import Stream
 from proxy.actions import Command
 from proxy.config.model import DockerConfig
 from proxy.decision import Allow, Decision, Deny, Facts
-from proxy.exchange import Content, Document, Grant
+from proxy.exchange import Clock, Content, Document, Grant
 from proxy.isolation.container import NOBODY, Owner, container
 from proxy.isolation.executor import Backend
 from proxy.reasons import Reason
@@ -33,9 +33,11 @@ log = structlog.get_logger()
 
 _ENGINE_SECONDS = 20.0
 _PROBE_SECONDS = 3.0
+_LAST_SECONDS = 3.0  # whoever stops a service gives it ten, of which draining may take five
 _RETRY_SECONDS = (1, 2, 4, 8, 15, 30, 60, 60)
 _RUNTIME = "docker"
 _KILLED = 137
+_NO_ANSWER = 900  # the client library's own
 _STDOUT, _STDERR = 1, 2
 _STREAM_CAP = 1 << 20
 _DRAIN_CAP = 16 << 20  # past it, a command is flooding, and only costs
@@ -147,8 +149,8 @@ class DockerSandbox:
         By its name, which is known even where the engine's answer never came.
         """
         await asyncio.wait({created})
-        if isinstance(created.exception(), aiodocker.DockerError):
-            return  # the engine said no, or is not there
+        if _never_made(created.exception()):
+            return
         for pause in _RETRY_SECONDS:
             try:
                 await _delete(self._engine.containers.container(name))
@@ -200,10 +202,17 @@ class DockerSandbox:
     async def aclose(self) -> None:
         """Wait for the removals under way, and let the engine go."""
         if self._removals:
-            _, late = await asyncio.wait(set(self._removals), timeout=_ENGINE_SECONDS)
+            _, late = await asyncio.wait(set(self._removals), timeout=_LAST_SECONDS)
             for removal in late:
                 removal.cancel()
         await self._engine.close()
+
+
+def _never_made(error: BaseException | None) -> bool:
+    """Whether a failed creation cannot have made anything: refused, or never heard."""
+    if not isinstance(error, aiodocker.DockerError):
+        return False
+    return error.status != _NO_ANSWER or isinstance(error.__context__, aiohttp.ClientConnectorError)
 
 
 async def _delete(sandbox: DockerContainer) -> None:
@@ -234,8 +243,7 @@ class _Run:
         clock = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(_ENGINE_SECONDS) as limit, _attached(sandbox) as stream:
-                await sandbox.start()
-                self.started = clock()
+                await self._start(sandbox, clock)
                 limit.reschedule(self.started + self.seconds)
                 code = await self._read(sandbox, stream)
                 limit.reschedule(clock() + _ENGINE_SECONDS)
@@ -244,6 +252,18 @@ class _Run:
             if not self.started:
                 raise
             return _Ended(_KILLED, "timeout", clock() - self.started)
+
+    async def _start(self, sandbox: DockerContainer, clock: Clock) -> None:
+        """Start the command. Only an answer of the engine's says that it has not been started."""
+        try:
+            await sandbox.start()
+        except aiodocker.DockerError as error:
+            self.started = clock() if error.status == _NO_ANSWER else 0.0
+            raise
+        except BaseException:
+            self.started = clock()
+            raise
+        self.started = clock()
 
     async def _read(self, sandbox: DockerContainer, stream: Stream) -> int:
         """Read to the end, or to the flood, and say with what code the command ended."""

@@ -24,6 +24,7 @@ _PROBE_SECONDS = 3.0
 _ANSWER_SECONDS = 300.0  # until the first byte: a model may think for minutes
 _MAX_RESULT = 4 << 20
 _CHUNK = 65536
+_MAX_CONNECTIONS = 1024  # streams may be held open for hours
 _READABLE = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1"})
 
 
@@ -34,6 +35,9 @@ class Upstream:
         self._url = url.rstrip("/") if url else None
         self._own = own
         self._session = aiohttp.ClientSession(
+            # A kept connection may be closed by the agent just as a request is sent on it, and a
+            # request that acts must not be sent again: so each gets a connection of its own.
+            connector=aiohttp.TCPConnector(force_close=True, limit=_MAX_CONNECTIONS),
             auto_decompress=False,
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -100,14 +100,16 @@ def _dress(descriptor: int, file: OpenPath) -> None:
 
 def _list(file: OpenPath) -> Decision[Content]:
     entries: list[Json] = []
+    truncated = False
     with os.scandir(file.descriptor) as found:
         for entry in found:
             if len(entries) == MAX_ENTRIES:
+                truncated = True
                 break
             with contextlib.suppress(FileNotFoundError):  # gone since it was listed
                 entries.append(_entry(entry))
     entries.sort(key=lambda entry: str(entry["name"]) if isinstance(entry, dict) else "")
-    return Allow(Document({"entries": entries, "truncated": len(entries) == MAX_ENTRIES}))
+    return Allow(Document({"entries": entries, "truncated": truncated}))
 
 
 def _entry(entry: "os.DirEntry[str]") -> Json:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import re2
 
-MAX_VALUE = 200  # of a value that a pattern finds; the rest of a longer one is swallowed after it
+MAX_VALUE = 40  # of a value that a pattern finds; the rest of a longer one is swallowed after it
 MIN_HELD = 8  # shorter values occur by chance
 
 Span = tuple[int, int]
@@ -27,7 +27,6 @@ KEYS = {
     "password": r"passw(?:or)?d",
     "secret": r"secret(?:[_-]?(?:access[_-]?)?key)?",
 }
-_QUOTE = r"\\{0,8}[\"']"
 _ASSIGN = r"[ \t]{0,16}(?:=>|:=|[:=])[ \t]{0,16}"
 _ONE, _TWO = r"\\[^\n]", r"\\\\(?:\\[^\n]|[^\"\\\n])"  # an escape, and one in a nested string
 _SIGNS = r"\x00-\x20\x7f\"'\\,;&|<>()\[\]{}`*"  # that end a value without quotes
@@ -35,22 +34,41 @@ _BARE = rf"(?P<bare>[^{_SIGNS}$][^{_SIGNS}]{{7,%(n)d}})"
 _KEY = "|".join(f"(?P<{name}>{pattern})" for name, pattern in KEYS.items())
 
 
-def _values(first: str) -> str:
-    """A value in any quoting; `first` are signs that no quoted value may begin with."""
-    deep = r"\\{3,8}[\"'](?P<deep>[^\"'\\\n]{6,%(n)d})"
-    nested = rf"\\[\"'](?P<nested>(?:[^\"'\\\n{first}]|{_TWO})(?:[^\"\\\n]|{_TWO}){{5,%(n)d}})"
-    double = rf"\"(?P<double>(?:[^\"\\\n{first}]|{_ONE})(?:[^\"\\\n]|{_ONE}){{5,%(n)d}})"
-    single = rf"'(?P<single>(?:[^'\"\\\n{first}]|{_ONE})(?:[^'\"\\\n]|{_ONE}){{5,%(n)d}})"
-    return f"(?:{deep}|{nested}|{double}|{single}|{_BARE})" % {"n": MAX_VALUE}
-
-
-# Where the key stands without a closing quote, it may be the end of a JSON string whose quote comes
-# next: what follows such a quote does not begin a value.
 _AFTER_A_QUOTE = r",:\]}\s"
-_QUOTED_KEY = f"(?:{_KEY})s?(?P<quote>{_QUOTE}){_ASSIGN}{_values('')}"
-_BARE_KEY = f"(?:{_KEY})s?{_ASSIGN}{_values(_AFTER_A_QUOTE)}"
-_BARE_KEY = re.sub(r"\(\?P<(\w+)>", r"(?P<\1_>", _BARE_KEY)  # RE2 wants each name once
-_KEYED = f"(?:{_QUOTED_KEY}|{_BARE_KEY})"
+
+
+def _keyed(quote: str, same: str = "") -> str:
+    """A telling key that `quote` closes, and a value in any quoting.
+
+    A value in the `same` quotes as the key may begin with anything. Any other quote may be the one
+    that ends a JSON string, and what follows such a quote does not begin a value.
+    """
+    nested_first, double_first, single_first = (
+        "" if kind == same else _AFTER_A_QUOTE for kind in ("nested", "double", "single")
+    )
+    deep = r"\\{3,8}[\"'](?P<deep>[^\"'\\\n]{6,%(n)d})"
+    nested = rf"\\\"(?P<nested>(?:[^\"\\\n{nested_first}]|{_TWO})(?:[^\"\\\n]|{_TWO}){{5,%(n)d}})"
+    quoted = rf"\"(?P<double>(?:[^\"\\\n{double_first}]|{_ONE})(?:[^\"\\\n]|{_ONE}){{5,%(n)d}})"
+    apostrophe = (
+        rf"'(?P<single>(?:[^'\"\\\n{single_first}]|{_ONE})(?:[^'\"\\\n]|{_ONE}){{5,%(n)d}})"
+    )
+    value = f"(?:{deep}|{nested}|{quoted}|{apostrophe}|{_BARE})" % {"n": MAX_VALUE}
+    return f"(?:{_KEY})s?{quote}{_ASSIGN}{value}"
+
+
+def _renamed(pattern: str, mark: str) -> str:
+    """The same with other names for its groups, since RE2 wants each once."""
+    return re.sub(r"\(\?P<(\w+)>", rf"(?P<\1{mark}>", pattern)
+
+
+_KEYED = "|".join(
+    (
+        _keyed(r"(?P<quote>\")", "double"),
+        _renamed(_keyed(r"(?P<quote>\\{1,8}\")", "nested"), "_"),
+        _renamed(_keyed(r"(?P<quote>\\{0,8}')", "single"), "__"),
+        _renamed(_keyed(""), "___"),
+    )
+)
 _BEARER = rf"bearer(?:[ \t]{{1,16}}|{_ASSIGN})(?P<bearer>[A-Za-z0-9._~+/=-]{{8,{MAX_VALUE}}})"
 _OWN = r"(?P<own>zc_[0-9a-f]{64})"
 
