@@ -1,0 +1,80 @@
+"""Each plan goes to its own place, and what comes back is handed on as it is."""
+
+import pytest
+from doubles import FakeBackend, grant
+
+from proxy.actions import (
+    Command,
+    FileList,
+    FileRead,
+    FileWrite,
+    Headers,
+    Invoke,
+    Known,
+    OpenPath,
+    Operate,
+    Plan,
+    Relay,
+)
+from proxy.decision import Allow, Deny, Facts
+from proxy.exchange import Document, Raw
+from proxy.isolation.executor import Executor
+from proxy.reasons import Reason
+
+FILE = OpenPath(-1, "a")  # no double opens it
+PLACES = ("sandbox", "files", "upstream", "operations")
+
+
+def executor(**places: FakeBackend) -> Executor:
+    given = {place: places.get(place, FakeBackend()) for place in PLACES}
+    return Executor(**given)
+
+
+@pytest.mark.parametrize(
+    ("plan", "place"),
+    [
+        (Command(("id",), 1.0, writes=True), "sandbox"),
+        (FileRead(FILE), "files"),
+        (FileWrite(FILE, "x"), "files"),
+        (FileList(FILE), "files"),
+        (Invoke("/tools/add", {}, 1.0), "upstream"),
+        (Relay("GET", "/", Headers(), b""), "upstream"),
+        (Operate("status", {}), "operations"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+async def test_a_plan_is_done_in_its_one_place(plan: Plan, place: str) -> None:
+    backends = {each: FakeBackend() for each in PLACES}
+    given = grant(plan)
+
+    done = await executor(**backends).execute(given)
+
+    assert done == Allow(Raw(given, Document({"ran": True})))
+    assert {each: backend.plans for each, backend in backends.items()} == {
+        each: [plan] if each == place else [] for each in PLACES
+    }
+
+
+async def test_what_the_decision_knew_needs_no_place() -> None:
+    given = grant(Known({"tools": []}))
+
+    assert await executor().execute(given) == Allow(Raw(given, Document({"tools": []})))
+
+
+async def test_a_denial_and_its_facts_pass_on() -> None:
+    busy = Deny(Reason.SANDBOX_BUSY, "queue", Facts(retry_after=1.0))
+
+    done = await executor(sandbox=FakeBackend(busy)).execute(
+        grant(Command(("id",), 1.0, writes=True))
+    )
+
+    assert done is busy
+
+
+async def test_the_facts_of_an_answer_pass_on() -> None:
+    facts = Facts(runtime="docker", result="ok")
+    backend = FakeBackend(Allow(Document({}), facts))
+
+    done = await executor(sandbox=backend).execute(grant(Command(("id",), 1.0, writes=True)))
+
+    assert done.facts == facts

@@ -1,0 +1,592 @@
+"""The agent at the other end of a real connection: what reaches it, and what becomes of it."""
+
+import asyncio
+import gzip
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+
+import pytest
+from doubles import grant
+from wire import OK, Agent, Received, Step, agent, until
+
+from proxy.actions import Headers, Invoke, Relay
+from proxy.decision import Allow, Decision, Deny
+from proxy.exchange import Content, Document, Stream
+from proxy.isolation.upstream import Upstream
+from proxy.reasons import Reason
+
+OWN = {"Authorization": "Bearer agents-own-secret"}
+CLIENTS = (
+    ("Host", "sidegate"),
+    ("Authorization", "Bearer zc_clients-own"),
+    ("Content-Type", "text/x-note"),
+    ("X-Note", "kept"),
+    ("Cookie", "a=1; b=2"),
+    ("User-Agent", "client/1"),
+)
+
+Reach = Callable[..., Awaitable[tuple[Agent, Upstream]]]
+
+
+@pytest.fixture
+async def reach() -> AsyncIterator[Reach]:
+    """An agent that gives this answer, and a backend that is pointed at it."""
+    async with AsyncExitStack() as stack:
+
+        async def run(
+            *answer: Step, base: str = "", own: Mapping[str, str] = OWN
+        ) -> tuple[Agent, Upstream]:
+            double = await stack.enter_async_context(agent(*answer))
+            backend = Upstream(double.url + base, own)
+            stack.push_async_callback(backend.aclose)
+            return double, backend
+
+        yield run
+
+
+def invoke(seconds: float = 5.0) -> Invoke:
+    return Invoke("/tools/add", {"a": 1, "b": "zwei"}, seconds)
+
+
+def relay(
+    method: str = "POST",
+    target: str = "/v1/chat",
+    headers: tuple[tuple[str, str], ...] = CLIENTS,
+    body: bytes = b"hello",
+) -> Relay:
+    return Relay(method, target, Headers(headers), body)
+
+
+async def run(backend: Upstream, plan: Invoke | Relay) -> Decision[Content]:
+    return await backend.run(plan, grant(plan))
+
+
+async def stream_of(backend: Upstream, plan: Relay) -> Stream:
+    done = await run(backend, plan)
+    assert isinstance(done, Allow)
+    assert isinstance(done.value, Stream)
+    return done.value
+
+
+async def drained(stream: Stream) -> bytes:
+    data = b"".join([frame.data async for frame in stream.frames])
+    stream.release()
+    return data
+
+
+def answer(
+    body: bytes, kind: str = "application/json", *fields: str, status: str = "200 OK"
+) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *fields]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+# Tool calls
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "value"),
+    [
+        pytest.param(b'{"sum":3}', "application/json", {"sum": 3}, id="JSON is the result itself"),
+        pytest.param(
+            b"[1,null]", "application/json; charset=UTF-8", [1, None], id="so is any JSON value"
+        ),
+        pytest.param(b"three", "text/plain", {"text": "three"}, id="other text is wrapped"),
+        pytest.param(b'{"a":', "application/json", {"text": '{"a":'}, id="broken JSON is a text"),
+        pytest.param(
+            b'{"a":1,"a":2}',
+            "application/json",
+            {"text": '{"a":1,"a":2}'},
+            id="JSON of two meanings is a text",
+        ),
+        pytest.param(b"\xff!", "text/plain", {"text": "\ufffd!"}, id="other bytes are replaced"),
+        pytest.param(b"", "text/plain", {"text": ""}, id="nothing is an empty text"),
+    ],
+)
+async def test_a_tool_answers(reach: Reach, body: bytes, kind: str, value: object) -> None:
+    _, backend = await reach(answer(body, kind))
+
+    done = await run(backend, invoke())
+
+    assert isinstance(done, Allow)
+    assert done.value == Document(value)  # type: ignore[arg-type]
+    assert done.facts == {"upstream_status": 200}
+
+
+async def test_a_tool_receives_its_arguments_and_who_asks(reach: Reach) -> None:
+    double, backend = await reach()
+
+    await run(backend, invoke())
+
+    (seen,) = double.seen
+    assert seen.line == "POST /tools/add HTTP/1.1"
+    assert seen.body == b'{"arguments":{"a":1,"b":"zwei"}}'
+    assert dict(seen.fields) == {
+        "host": f"127.0.0.1:{double.port}",
+        "content-type": "application/json",
+        "content-length": str(len(seen.body)),
+        "accept": "*/*",
+        "connection": "close",
+        "accept-encoding": "identity",
+        "authorization": "Bearer agents-own-secret",
+        "x-request-id": "request-1",
+        "x-sidegate-principal": "client-1",
+    }
+
+
+async def test_the_path_of_the_url_comes_first(reach: Reach) -> None:
+    double, backend = await reach(base="/base/")
+
+    await run(backend, invoke())
+
+    assert double.seen[0].line == "POST /base/tools/add HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "reason", "status"),
+    [
+        # the agent says no
+        *(
+            pytest.param(
+                (answer(b"", status=f"{status} Y"),),
+                Reason.UPSTREAM_REFUSED,
+                status,
+                id=f"status {status}",
+            )
+            for status in (304, 400, 401, 404, 429, 500, 503)
+        ),
+        # what cannot be read is not shown
+        pytest.param(
+            (answer(gzip.compress(b"{}"), "application/json", "Content-Encoding: gzip"),),
+            Reason.UPSTREAM_UNREADABLE,
+            200,
+            id="compressed",
+        ),
+        pytest.param(
+            (
+                answer(
+                    gzip.compress(b"{}"),
+                    "application/json",
+                    "Content-Encoding: identity",
+                    "Content-Encoding: gzip",
+                ),
+            ),
+            Reason.UPSTREAM_UNREADABLE,
+            200,
+            id="compressed, said in a second field",
+        ),
+        pytest.param(
+            (answer("{}".encode("utf-16"), "application/json; charset=utf-16"),),
+            Reason.UPSTREAM_UNREADABLE,
+            200,
+            id="in another character set",
+        ),
+        pytest.param(
+            (answer(b"x" * (4 << 20) + b"y", "text/plain"),),
+            Reason.UPSTREAM_UNREADABLE,
+            200,
+            id="more than four megabytes",
+        ),
+        # no answer at all
+        pytest.param((b"",), Reason.UPSTREAM_UNREACHABLE, 0, id="the connection is closed"),
+        pytest.param((b"hello\r\n\r\n",), Reason.UPSTREAM_UNREACHABLE, 0, id="not HTTP"),
+        pytest.param((5.0,), Reason.UPSTREAM_LATE, 0, id="silence"),
+        pytest.param(
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", 5.0),
+            Reason.UPSTREAM_LATE,
+            0,
+            id="a body that does not end in time",
+        ),
+        pytest.param(
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{",),
+            Reason.UPSTREAM_UNREACHABLE,
+            0,
+            id="a body that breaks off",
+        ),
+    ],
+)
+async def test_a_tool_call_that_fails_says_why(
+    reach: Reach, pieces: tuple[Step, ...], reason: Reason, status: int
+) -> None:
+    _, backend = await reach(*pieces)
+
+    done = await run(backend, invoke(seconds=0.5))
+
+    assert done == Deny(reason)
+    assert done.facts == {"upstream_status": status}
+
+
+async def test_a_late_agent_is_let_go(reach: Reach) -> None:
+    double, backend = await reach(30.0)
+
+    assert await run(backend, invoke(seconds=0.2)) == Deny(Reason.UPSTREAM_LATE)
+
+    await until(lambda: double.left == 1)
+
+
+async def test_nobody_listening_is_unreachable_at_once() -> None:
+    backend = Upstream("http://127.0.0.1:1", {})
+    started = time.monotonic()
+
+    done = await run(backend, invoke())
+
+    assert done == Deny(Reason.UPSTREAM_UNREACHABLE)
+    assert time.monotonic() - started < 2
+    await backend.aclose()
+
+
+async def test_without_an_agent_nothing_is_asked() -> None:
+    backend = Upstream(None, {})
+
+    assert await run(backend, invoke()) == Deny(Reason.UPSTREAM_MISSING)
+    assert await run(backend, relay()) == Deny(Reason.UPSTREAM_MISSING)
+    await backend.aclose()
+
+
+# What reaches the agent
+
+
+async def test_the_agent_receives_what_the_client_meant_for_it(reach: Reach) -> None:
+    double, backend = await reach()
+
+    await drained(await stream_of(backend, relay()))
+
+    (seen,) = double.seen
+    assert seen.line == "POST /v1/chat HTTP/1.1"
+    assert seen.body == b"hello"
+    assert dict(seen.fields) == {
+        "host": f"127.0.0.1:{double.port}",
+        "content-type": "text/x-note",
+        "content-length": "5",
+        "x-note": "kept",
+        "cookie": "a=1; b=2",
+        "user-agent": "client/1",
+        "accept": "*/*",
+        "connection": "close",
+        "accept-encoding": "identity",
+        "authorization": "Bearer agents-own-secret",
+        "x-request-id": "request-1",
+        "x-sidegate-principal": "client-1",
+    }
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        # identities that the client claims
+        pytest.param((("AUTHORIZATION", "Bearer zc_x"),), id="its own credential"),
+        pytest.param((("Proxy-Authorization", "Basic x"),), id="one for a proxy"),
+        pytest.param((("X-Pairing-Code", "123456"),), id="a pairing code"),
+        pytest.param((("X-Webhook-Secret", "s"),), id="a webhook secret"),
+        *(
+            pytest.param(((name, "1.2.3.4"),), id=name)
+            for name in (
+                *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-User", "X-Forwarded-Proto"),
+                *("X-Forwarded-Uri", "Forwarded", "X-Real-IP", "X-Sidegate-Principal"),
+            )
+        ),
+        # twins that CGI-style servers cannot tell apart
+        *(
+            pytest.param(((name, "x"),), id=name)
+            for name in ("X_Forwarded_For", "X-Forwarded_For", "Proxy_Authorization", "a_b")
+        ),
+        # a part of an answer, in which a secret is not to be recognized
+        pytest.param((("Range", "bytes=8-"),), id="Range"),
+        pytest.param((("If-Range", "x"),), id="If-Range"),
+        # what belongs to one connection
+        *(
+            pytest.param(((name, value),), id=name)
+            for name, value in (
+                *(("TE", "trailers"), ("Trailer", "X-A"), ("Upgrade", "h2c")),
+                *(("HTTP2-Settings", "AAMAAABkAAQAAP__"), ("Proxy-Connection", "keep-alive")),
+                *(("Keep-Alive", "timeout=9"), ("Expect", "100-continue")),
+                *(("Transfer-Encoding", "chunked"), ("Content-Length", "99")),
+            )
+        ),
+        pytest.param((("Connection", "close, X-Note"), ("X-Note", "x")), id="named by Connection"),
+        pytest.param(
+            (("Connection", "a"), ("Connection", "x-NOTE"), ("X-Note", "x")), id="in a second one"
+        ),
+    ],
+)
+async def test_some_fields_never_reach_the_agent(
+    reach: Reach, fields: tuple[tuple[str, str], ...]
+) -> None:
+    double, backend = await reach(own={})
+
+    await drained(await stream_of(backend, relay(headers=fields)))
+
+    (seen,) = double.seen
+    own = {"host", "connection", "accept", "accept-encoding", "content-length"}
+    assert dict(seen.fields).keys() == own | {"x-request-id", "x-sidegate-principal"}
+    assert seen.all("content-length") == ["5"]
+    assert seen.all("x-sidegate-principal") == ["client-1"]
+
+
+@pytest.mark.parametrize("named", ["Authorization", "X-Request-ID", "X-Sidegate-Principal", "Host"])
+async def test_connection_cannot_take_our_own_fields_away(reach: Reach, named: str) -> None:
+    double, backend = await reach()
+
+    await drained(await stream_of(backend, relay(headers=(("Connection", f"close, {named}"),))))
+
+    assert double.seen[0].all("authorization") == ["Bearer agents-own-secret"]
+    assert double.seen[0].all("x-request-id") == ["request-1"]
+    assert double.seen[0].all("x-sidegate-principal") == ["client-1"]
+    assert double.seen[0].all("host") == [f"127.0.0.1:{double.port}"]
+
+
+async def test_a_configured_field_wins_over_the_clients(reach: Reach) -> None:
+    double, backend = await reach(own={"X-Tenant": "ours"})
+
+    await drained(await stream_of(backend, relay(headers=(("x-tenant", "theirs"),))))
+
+    assert double.seen[0].all("x-tenant") == ["ours"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/v1/chat?a=1&b=%2F..%2F&c=%20+&d=[x]{y}|z",
+        "/v1/%7Euser/a+b:c,d@e",
+        "/v1/%C3%A4?q=%C3%A4",
+        "/v1/chat?a=1&a=2&&b",
+    ],
+)
+async def test_path_and_query_go_verbatim(reach: Reach, target: str) -> None:
+    double, backend = await reach()
+
+    await drained(await stream_of(backend, relay(target=target)))
+
+    assert double.seen[0].line == f"POST {target} HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "lengths"),
+    [
+        ("GET", b"", []),
+        ("GET", b"odd", ["3"]),
+        ("HEAD", b"", []),
+        ("POST", b"", ["0"]),
+        ("PUT", b"x", ["1"]),
+        ("PATCH", b"", ["0"]),
+        ("DELETE", b"", []),
+        ("OPTIONS", b"", []),
+    ],
+)
+async def test_a_request_is_framed_once(
+    reach: Reach, method: str, body: bytes, lengths: list[str]
+) -> None:
+    double, backend = await reach(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n")
+
+    await drained(await stream_of(backend, relay(method, body=body)))
+
+    (seen,) = double.seen
+    assert seen.line == f"{method} /v1/chat HTTP/1.1"
+    assert seen.body == body
+    assert (seen.all("content-length") or ["0"]) == (lengths or ["0"])
+    assert seen.all("transfer-encoding") == []
+
+
+async def test_a_redirect_is_an_answer_and_not_an_order(reach: Reach) -> None:
+    double, backend = await reach(
+        answer(b"", "text/plain", "Location: /elsewhere", status="307 Temporary Redirect")
+    )
+
+    stream = await stream_of(backend, relay())
+
+    assert stream.status == 307
+    assert stream.headers.get("location") == "/elsewhere"
+    await drained(stream)
+    assert len(double.seen) == 1
+
+
+async def test_cookies_are_the_clients_alone(reach: Reach) -> None:
+    """Another client's request carries nothing of what the agent gave the first."""
+    double, backend = await reach(
+        answer(b"{}", "application/json", "Set-Cookie: session=first", "Connection: close")
+    )
+
+    first = await stream_of(backend, relay(headers=()))
+    assert first.headers.get("set-cookie") == "session=first"
+    await drained(first)
+    await drained(await stream_of(backend, relay(headers=())))
+    await run(backend, invoke())
+
+    assert [seen.all("cookie") for seen in double.seen] == [[], [], []]
+
+
+async def test_proxies_of_the_environment_are_not_asked(
+    reach: Reach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double, backend = await reach()
+    other, _ = await reach()
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, other.url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    await run(backend, invoke())
+
+    assert (len(double.seen), len(other.seen)) == (1, 0)
+
+
+# What comes back
+
+
+async def test_an_answer_comes_with_its_status_and_fields(reach: Reach) -> None:
+    _, backend = await reach(
+        answer(
+            b"teapot",
+            "text/plain",
+            *("X-Note: one", "X-Note: two", "Set-Cookie: a=1", "Set-Cookie: b=2"),
+            *("Connection: close, X-Hop", "X-Hop: x", "Keep-Alive: timeout=5", "Upgrade: h2c"),
+            *("Server: demo", "X-Request-ID: theirs", "Alt-Svc: h3", "Proxy-Authenticate: Basic"),
+            *("Strict-Transport-Security: max-age=1", "ETag: e", "Trailer: x"),
+            status="418 Teapot",
+        )
+    )
+
+    stream = await stream_of(backend, relay())
+
+    assert stream.status == 418
+    assert await drained(stream) == b"teapot"
+    assert sorted((name.lower(), value) for name, value in stream.headers) == [
+        ("content-type", "text/plain"),
+        ("etag", "e"),
+        ("set-cookie", "a=1"),
+        ("set-cookie", "b=2"),
+        ("x-note", "one"),
+        ("x-note", "two"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param(("Content-Encoding: gzip",), id="compressed"),
+        pytest.param(("Content-Encoding: GZIP",), id="in capitals"),
+        pytest.param(("Content-Encoding: identity, br",), id="in a list"),
+        pytest.param(("Content-Encoding: identity", "Content-Encoding: gzip"), id="in two fields"),
+        pytest.param(("Content-Type: text/plain; charset=utf-16",), id="of two bytes a character"),
+        pytest.param(("Content-Type: text/plain; charset=utf-7",), id="of seven bits a byte"),
+        pytest.param(
+            ("Content-Type: text/plain", "Content-Type: text/plain; charset=utf-16le"),
+            id="with a second type",
+        ),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_not_passed_on(
+    reach: Reach, fields: tuple[str, ...]
+) -> None:
+    lines = ("HTTP/1.1 200 OK", *fields, "Content-Length: 4")
+    _, backend = await reach("\r\n".join(lines).encode() + b"\r\n\r\nbody")
+
+    assert await run(backend, relay()) == Deny(Reason.UPSTREAM_UNREADABLE)
+
+
+async def test_a_stream_comes_as_it_is_sent(reach: Reach) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    _, backend = await reach(head, b"data: 1\n\n", 0.3, b"data: 2\n\n", 0.3, b"data: 3\n\n")
+    started = time.monotonic()
+
+    stream = await stream_of(backend, relay())
+    pieces = [(frame.data, time.monotonic() - started) async for frame in stream.frames]
+    stream.release()
+
+    assert [data for data, _ in pieces] == [b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\n"]
+    assert pieces[0][1] < 0.25
+    assert pieces[2][1] - pieces[0][1] > 0.5
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param("Content-Length: 50", id="before its length"),
+        pytest.param("Transfer-Encoding: chunked", id="before its last chunk"),
+    ],
+)
+async def test_a_stream_that_breaks_off_does_not_look_whole(reach: Reach, head: str) -> None:
+    piece = b"5\r\nhello\r\n"
+    _, backend = await reach(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + piece)
+    stream = await stream_of(backend, relay())
+
+    with pytest.raises(Exception, match="payload"):
+        await drained(stream)
+
+    stream.release()
+
+
+async def test_a_stream_is_let_go_unread(reach: Reach) -> None:
+    double, backend = await reach(b"HTTP/1.1 200 OK\r\n\r\n", b"a", 30.0)
+    stream = await stream_of(backend, relay())
+
+    stream.release()
+    stream.release()
+
+    await until(lambda: double.left == 1)
+
+
+async def test_a_caller_that_leaves_ends_the_request_to_the_agent(reach: Reach) -> None:
+    double, backend = await reach(30.0)
+    call = asyncio.create_task(run(backend, invoke(seconds=30)))
+    await until(lambda: double.seen)
+
+    call.cancel()
+
+    await until(lambda: double.left == 1)
+    assert call.cancelled()
+
+
+async def test_every_byte_comes_as_it_is(reach: Reach) -> None:
+    data = bytes(range(256)) * 512
+    _, backend = await reach(answer(data, "image/png"))
+
+    assert await drained(await stream_of(backend, relay())) == data
+
+
+@pytest.mark.parametrize(
+    ("method", "head"),
+    [
+        ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n"),
+        ("GET", b"HTTP/1.1 204 No Content\r\n\r\n"),
+        ("GET", b"HTTP/1.1 304 Not Modified\r\nETag: x\r\nContent-Length: 13\r\n\r\n"),
+    ],
+)
+async def test_an_answer_without_a_body_ends_at_once(
+    reach: Reach, method: str, head: bytes
+) -> None:
+    _, backend = await reach(head, 30.0)
+
+    stream = await stream_of(backend, relay(method, body=b""))
+
+    async with asyncio.timeout(5):
+        assert await drained(stream) == b""
+
+
+# Readiness
+
+
+async def test_an_agent_that_takes_connections_is_not_missing(reach: Reach) -> None:
+    _, backend = await reach()
+    nowhere = Upstream(None, {})
+
+    assert await backend.missing() is None
+    assert await nowhere.missing() is None
+    await nowhere.aclose()
+
+
+async def test_an_agent_that_is_gone_is_missing_by_its_address() -> None:
+    backend = Upstream("http://127.0.0.1:1/base", {})
+
+    sentence = await backend.missing()
+
+    assert sentence == "the agent at 127.0.0.1:1 does not answer: ConnectionRefusedError"
+    await backend.aclose()
+
+
+def test_the_double_of_an_agent_reads_fields_as_sent() -> None:
+    seen = Received(b"GET / HTTP/1.1\r\nX-A: 1\r\nx-a: 2")
+
+    assert seen.all("x-a") == ["1", "2"]
+    assert OK.startswith(b"HTTP/1.1 200")

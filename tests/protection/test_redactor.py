@@ -1,0 +1,398 @@
+"""Layer 5 as a whole: what may be sent of a raw answer."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import pytest
+from doubles import CLIENT, frames, grant, value
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.actions import Headers, Json
+from proxy.decision import Allow
+from proxy.exchange import Clean, Content, Document, Frame, Principal, Raw, Stream
+from proxy.protection.redactor import RULES, Redactor
+
+M = "*[REDACTED]"
+HELD = ("held-value-1", "first line of it\nsecond line of it", 'quo"ted\\välue')
+PRESENTED = "presented-token-1234"
+REDACTOR = Redactor(HELD)
+
+
+async def redact(content: Content, principal: Principal = CLIENT) -> Clean:
+    decision = await REDACTOR.redact(Raw(grant(principal=principal), content))
+    assert isinstance(decision, Allow)
+    return decision.value
+
+
+async def document(content: Json, principal: Principal = CLIENT) -> object:
+    return value(await redact(Document(content), principal))
+
+
+def stream(*pieces: bytes, kind: str = "text/plain") -> Stream:
+    return Stream(200, Headers((("Content-Type", kind),)), frames(*pieces))
+
+
+async def drained(clean: Clean) -> dict[str, bytes]:
+    """The text of each channel."""
+    assert isinstance(clean.content, Stream)
+    texts: dict[str, bytes] = {}
+    async for frame in clean.content.frames:
+        assert frame.data
+        texts[frame.channel] = texts.get(frame.channel, b"") + frame.data
+    return texts
+
+
+async def text_of(content: Stream, principal: Principal = CLIENT) -> str:
+    return (await drained(await redact(content, principal))).get("body", b"").decode()
+
+
+# Documents
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        # strings, wherever they are
+        ("token=abcdefgh12", f"token={M}"),
+        (["a", "token=abcdefgh12"], ["a", f"token={M}"]),
+        ({"a": {"b": ["password: abcdefgh12"]}}, {"a": {"b": [f"password: {M}"]}}),
+        ({"stdout": "TOKEN=abcdefgh12\nA=1\n"}, {"stdout": f"TOKEN={M}\nA=1\n"}),
+        ({"stdout": '{"token": "abcdefgh12"}'}, {"stdout": f'{{"token": "{M}"}}'}),
+        ({"token=abcdefgh12": 1}, {f"token={M}": 1}),
+        # what stands under a telling key, whatever it looks like
+        ({"token": "abc def"}, {"token": M}),
+        ({"apiKey": "get_token()"}, {"apiKey": M}),
+        ({"client_secret": "\n\t\x00 \u202e \\"}, {"client_secret": M}),
+        ({"password": 1234567890}, {"password": M}),
+        ({"password": 123456.75}, {"password": M}),
+        ({"password": "ünïcödé-ünïcödé-ünïcödé"}, {"password": M}),
+        ({"access_token": "abcd" * 10}, {"access_token": f"abcd{M}"}),
+        ({"secret": "a" * 100_000}, {"secret": f"aaaa{M}"}),
+        ({"tokens": ["abcdefgh12", "abcdefgh13"]}, {"tokens": [M, M]}),
+        ({"a": [{"password": "abcdefgh12"}]}, {"a": [{"password": M}]}),
+        # what stands under one and is none
+        ({"token": "", "password": "short"}, {"token": "", "password": "short"}),
+        ({"token": None, "password": True}, {"token": None, "password": True}),
+        ({"tokens": 5, "max_tokens": 1_000_000}, {"tokens": 5, "max_tokens": 1_000_000}),
+        ({"token": {}, "secrets": []}, {"token": {}, "secrets": []}),
+        ({"token": {"id": "abcdefgh12"}}, {"token": {"id": "abcdefgh12"}}),
+        # registered
+        ({"a": "say held-value-1"}, {"a": f"say {M}"}),
+        ({"held-value-1": "a"}, {M: "a"}),
+        ({"a": "first line of it\nsecond line of it"}, {"a": f"{M}\n{M}"}),
+        ({"a": 'quo"ted\\välue'}, {"a": M}),
+        ({"a": json.dumps({"b": 'quo"ted\\välue'})}, {"a": json.dumps({"b": M})}),
+    ],
+)
+async def test_a_document_is_walked_and_its_structure_kept(raw: Json, clean: Json) -> None:
+    assert await document(raw) == clean
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(None, True, False, 0, -1, 1.5, 10**30, "", "text", [], {}, [[]], {"": ""}),
+        {"a": [1, "b", None, {"c": 2.5}], "d": {"e": False}},
+        "grüße 日本 🦀 \u202e \x00 \\ \"'",
+        {"name": "file_read", "effect": "read", "description": "The text of a file: {path}."},
+    ],
+)
+async def test_what_holds_no_secret_stays(content: Json) -> None:
+    clean = await redact(Document(content, 201))
+
+    assert clean.content == Document(content, 201)
+    assert not clean.tally
+
+
+async def test_no_member_is_lost_where_two_keys_are_masked_alike() -> None:
+    """Two credentials as keys, such as a table of who paired."""
+    content = {"zc_0" + "a" * 63: 1, "zc_0" + "b" * 63: 2, "held-value-1": 3}
+    found = await document(content)
+
+    assert isinstance(found, dict)
+    assert sorted(found.values()) == [1, 2, 3]
+
+
+async def test_half_a_character_is_shown_as_such() -> None:
+    assert await document("a\ud800b") == "a\ufffd\ufffd\ufffdb"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+async def test_any_document_keeps_its_shape(content: Json) -> None:
+    def shape(each: object) -> object:
+        if isinstance(each, dict):
+            return [shape(member) for member in each.values()]
+        return [shape(item) for item in each] if isinstance(each, list) else type(each)
+
+    assert shape(await document(content)) == shape(content)
+
+
+# Streams
+
+
+async def test_a_stream_keeps_its_status_and_headers() -> None:
+    fields = (("Content-Type", "text/plain"), ("X-A", "1"), ("X-A", "2"))
+    clean = await redact(Stream(418, Headers(fields), frames(b"text")))
+
+    assert isinstance(clean.content, Stream)
+    assert (clean.content.status, clean.content.headers) == (418, Headers(fields))
+    assert await drained(clean) == {"body": b"text"}
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "clean"),
+    [
+        ("X-Api-Key", "held-value-1", M),
+        ("Location", "/?token=abcdefgh12", f"/?token={M}"),
+        ("X-Echo", "Bearer abcdefgh12", f"Bearer {M}"),
+        ("Set-Cookie", "token=abcdefgh12; Path=/", "token=abcdefgh12; Path=/"),
+        ("Set-Cookie", "a=held-value-1", f"a={M}"),
+        ("set-cookie", f"a=zc_{'0' * 64}", f"a=zc_0{M}"),
+        ("WWW-Authenticate", 'Bearer realm="x"', 'Bearer realm="x"'),
+    ],
+)
+async def test_headers_are_scrubbed_but_a_cookie_is_the_client_s(
+    name: str, raw: str, clean: str
+) -> None:
+    sent = await redact(Stream(200, Headers(((name, raw),)), frames()))
+
+    assert isinstance(sent.content, Stream)
+    assert sent.content.headers == Headers(((name, clean),))
+    await drained(sent)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"token=abcdefgh12\nheld-value-1\n"],
+        [b"tok", b"en=abc", b"", b"defgh12\nhe", b"ld-value-1", b"\n"],
+        [bytes([byte]) for byte in b"token=abcdefgh12\nheld-value-1\n"],
+    ],
+)
+async def test_a_stream_is_scrubbed_however_it_is_cut(pieces: Sequence[bytes]) -> None:
+    assert await text_of(stream(*pieces)) == f"token={M}\n{M}\n"
+
+
+async def test_a_large_frame_is_scrubbed_like_many_small_ones() -> None:
+    line = b"x" * 4090 + b" token=abcdefgh12\n"
+    whole = await text_of(stream(line * 20))
+
+    assert whole == (f"{'x' * 4090} token={M}\n") * 20
+    assert await text_of(stream(*[line] * 20)) == whole
+
+
+async def test_a_line_goes_out_when_it_ends() -> None:
+    more = asyncio.Event()
+
+    async def slow() -> AsyncIterator[Frame]:
+        yield Frame("body", b"data: one\n\ndata: t")
+        await more.wait()
+        yield Frame("body", b"wo\n\n")
+
+    clean = await redact(Stream(200, Headers(), slow()))
+    assert isinstance(clean.content, Stream)
+    shown = aiter(clean.content.frames)
+
+    assert await anext(shown) == Frame("body", b"data: one\n\n")
+    more.set()
+    assert await anext(shown) == Frame("body", b"data: two\n\n")
+    with pytest.raises(StopAsyncIteration):
+        await anext(shown)
+
+
+async def test_two_channels_are_two_texts() -> None:
+    """What is half a secret in one is not completed by the other."""
+
+    async def both() -> AsyncIterator[Frame]:
+        yield Frame("stdout", b"token=abc")
+        yield Frame("stderr", b"held-va")
+        yield Frame("stdout", b"defgh12")
+        yield Frame("stderr", b"lue-1 token=")
+        yield Frame("stdout", b" held-va")
+        yield Frame("stderr", b"short")
+
+    clean = await redact(Stream(200, Headers(), both()))
+
+    assert await drained(clean) == {
+        "stdout": f"token={M} held-va".encode(),
+        "stderr": f"{M} token=short".encode(),
+    }
+    assert clean.tally == {"token": 1, "held": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "opaque"),
+    [
+        *(
+            ("image/png", True),
+            ("image/jpeg; q=1", True),
+            ("IMAGE/GIF", True),
+            (" image/webp", True),
+        ),
+        *(("audio/ogg", True), ("video/mp4", True), ("font/woff2", True)),
+        *(("image/svg+xml", False), ("Image/SVG+xml; charset=utf-8", False), ("image/svg", False)),
+        *(("text/html", False), ("application/json", False), ("text/event-stream", False)),
+        *(
+            ("application/octet-stream", False),
+            ("", False),
+            ("imagetext", False),
+            ("x-image/png", False),
+        ),
+        ("text/plain; image/png", False),
+    ],
+)
+async def test_media_that_is_no_text_passes_untouched(kind: str, *, opaque: bool) -> None:
+    data = b"\x89PNG token=abcdefgh12 \xff"
+    clean = await redact(stream(data, kind=kind))
+
+    assert ((await drained(clean))["body"] == data) is opaque
+    assert bool(clean.tally) is not opaque
+
+
+async def test_a_body_without_a_type_is_scrubbed() -> None:
+    assert await text_of(Stream(200, Headers(), frames(b"token=abcdefgh12"))) == f"token={M}"
+
+
+async def test_the_tally_is_whole_once_the_stream_is_drained() -> None:
+    text = b"token=abcdefgh12\napi_key=abcdefgh12\nBearer abcdefgh12\nheld-value-1 held-value-1"
+    clean = await redact(stream(text))
+    assert clean.tally == Counter()
+
+    await drained(clean)
+
+    assert clean.tally == {"token": 1, "api-key": 1, "bearer": 1, "held": 2}
+    assert set(clean.tally) <= set(RULES)
+
+
+async def test_a_stream_that_breaks_shows_nothing_more() -> None:
+    async def broken() -> AsyncIterator[Frame]:
+        yield Frame("body", b"one\ntoken=abc")
+        raise ConnectionResetError
+
+    clean = await redact(Stream(200, Headers(), broken()))
+    assert isinstance(clean.content, Stream)
+    shown = aiter(clean.content.frames)
+
+    assert await anext(shown) == Frame("body", b"one\n")
+    with pytest.raises(ConnectionResetError):
+        await anext(shown)
+
+
+async def test_what_the_frames_come_from_is_given_back_by_the_clean_stream_too() -> None:
+    released = []
+    source = Stream(200, Headers(), frames(), release=lambda: released.append(1))
+    clean = await redact(source)
+    assert isinstance(clean.content, Stream)
+    clean.content.release()
+
+    assert released == [1]
+    await drained(clean)
+
+
+# The caller's own credential
+
+
+@pytest.mark.parametrize(
+    "text", [PRESENTED, f"you sent {PRESENTED}!", f'{{"a": "{PRESENTED}"}}', f"x{PRESENTED}x"]
+)
+async def test_a_caller_s_own_credential_does_not_come_back(text: str) -> None:
+    caller = replace(CLIENT, presented=PRESENTED)
+
+    assert PRESENTED not in str(await document({"echo": text}, caller))
+    assert PRESENTED not in await text_of(stream(text.encode()), caller)
+    assert await document(text) == text
+
+
+async def test_a_credential_that_is_presented_does_not_replace_what_is_held() -> None:
+    caller = replace(CLIENT, presented=PRESENTED)
+
+    assert await document(f"held-value-1 {PRESENTED}", caller) == f"{M} {M}"
+
+
+async def test_every_caller_is_kept_from_its_own_credential() -> None:
+    for number in (*range(5), 0):
+        token = f"credential-number-{number:04}"
+        caller = replace(CLIENT, presented=token)
+        assert await document(f"<{token}>", caller) == f"<{M}>"
+
+
+async def test_a_token_of_sidegate_s_is_masked_for_everybody() -> None:
+    token = "zc_" + "0123456789abcdef" * 4
+
+    assert await document(f"found {token}.") == f"found zc_0{M}."
+    assert await document(token.upper()) == f"ZC_0{M}"
+
+
+async def test_the_credential_that_is_issued_goes_beside_the_content() -> None:
+    token = "zc_" + "0" * 64
+    clean = await redact(Document({"token": token}), replace(CLIENT, issued=token))
+
+    assert clean.issued == token
+    assert value(clean) == {"token": f"zc_0{M}"}
+    assert (await redact(Document({}))).issued is None
+    assert token not in repr(clean)
+
+
+# What is held, and texts of Sidegate's own
+
+
+async def test_nothing_is_held_where_nothing_was_given() -> None:
+    decision = await Redactor(()).redact(Raw(grant(), Document("held-value-1")))
+
+    assert isinstance(decision, Allow)
+    assert value(decision.value) == "held-value-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("", ""),
+        ("--file=/etc/passwd", "--file=/etc/passwd"),
+        ("curl -H 'Authorization: Bearer abcdefgh12'", f"curl -H 'Authorization: Bearer {M}'"),
+        ("rm held-value-1", f"rm {M}"),
+        ("\ud800", "\ufffd\ufffd\ufffd"),
+    ],
+)
+def test_a_text_for_the_audit_log_is_scrubbed_whole(text: str, clean: str) -> None:
+    assert REDACTOR.text(text) == clean
+
+
+async def test_what_goes_on_at_the_same_time_is_kept_apart() -> None:
+    async def one(number: int) -> str:
+        pieces = [f"{number}: token=abc", f"defgh{number}\n"] * 20
+        return await text_of(stream(*[piece.encode() for piece in pieces]))
+
+    found = await asyncio.gather(*[one(number) for number in range(20)])
+
+    assert found == [f"{number}: token={M}\n" * 20 for number in range(20)]
+
+
+async def test_a_large_document_leaves_room_for_others() -> None:
+    """A text full of secrets is slow to scrub; whoever else is served must not wait for it."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    serving = asyncio.create_task(others())
+    await asyncio.sleep(0)
+    before = turns
+    found = await document("token=abcdefgh12\n" * 20_000)
+    serving.cancel()
+
+    assert found == f"token={M}\n" * 20_000
+    assert turns - before > 10
