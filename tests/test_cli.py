@@ -1,0 +1,417 @@
+"""The command: what it prints, where, and with which exit code."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from conftest import Sidegate, Start
+from serving import write
+
+from proxy.app import VERSION
+from proxy.cli import main
+from proxy.config import schema
+from proxy.state.owner import Ownership
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration that may be served, on any free port."""
+    (tmp_path / "workspace").mkdir()
+    return write(tmp_path / "sidegate.yaml", sections(tmp_path))
+
+
+def sections(folder: Path, **more: object) -> dict[str, object]:
+    return {
+        "state_dir": str(folder / "state"),
+        "gateway": {"port": 0},
+        "metrics": {"port": 0},
+        "autonomy": {"workspace_dir": str(folder / "workspace")},
+        **more,
+    }
+
+
+def sidegate(
+    *arguments: object, stdin: str = "", environ: Mapping[str, str] | None = None
+) -> Result:
+    """Run the command, in an environment that says nothing of Sidegate but this."""
+    cleared = {name: None for name in os.environ if name.startswith(("SIDEGATE_", "STATE_"))}
+    return CliRunner().invoke(
+        main, [str(each) for each in arguments], input=stdin, env={**cleared, **(environ or {})}
+    )
+
+
+def ended(result: Result) -> tuple[int, str, str]:
+    return result.exit_code, result.stdout, result.stderr
+
+
+# Without a configuration
+
+
+def test_it_tells_its_version() -> None:
+    assert ended(sidegate("--version")) == (0, f"sidegate, version {VERSION}\n", "")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_it_tells_what_it_can(option: str) -> None:
+    done = sidegate(option)
+
+    assert done.exit_code == 0
+    for name in ("check", "explain", "pair", "schema", "serve", "status", "tokens"):
+        assert f"\n  {name} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["unknown"],
+        ["serve", "--unknown"],
+        ["serve", "more"],
+        ["tokens", "unknown"],
+        ["tokens", "revoke"],
+        ["explain", "file.json"],
+        ["explain"],
+        ["-c"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_it_does_not_know_is_usage(arguments: list[str]) -> None:
+    done = sidegate(*arguments)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Error: " in done.stderr
+
+
+def test_the_schema_needs_no_configuration() -> None:
+    assert ended(sidegate("schema")) == (0, schema.text(), "")
+
+
+# The configuration
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-c", "{}", "check"),
+        ("--config", "{}", "check"),
+        ("check", "-c", "{}"),
+        ("check", "--config={}"),
+        ("-c", "/nowhere", "check", "-c", "{}"),
+    ],
+    ids=" ".join,
+)
+def test_the_file_is_named_before_or_after_the_command(
+    config: Path, arguments: tuple[str, ...]
+) -> None:
+    done = sidegate(*(each.format(config) for each in arguments))
+
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("-c", "{}", "tokens", "list"),
+        ("tokens", "-c", "{}", "list"),
+        ("tokens", "list", "-c", "{}"),
+    ],
+    ids=" ".join,
+)
+def test_so_it_is_with_a_command_of_two_words(config: Path, arguments: tuple[str, ...]) -> None:
+    assert ended(sidegate(*(each.format(config) for each in arguments))) == (0, "", "")
+
+
+def test_the_environment_may_name_it(config: Path) -> None:
+    assert sidegate("check", environ={"SIDEGATE_CONFIG": str(config)}).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "pair", "status", "explain"])
+def test_without_one_nothing_is_done(tmp_path: Path, command: str) -> None:
+    more = ["-"] if command == "explain" else []
+
+    done = sidegate(command, "-c", tmp_path / "none.yaml", *more)
+
+    assert (done.exit_code, done.stdout) == (78, "")
+    assert (
+        done.stderr
+        == f"sidegate: {tmp_path}/none.yaml: cannot be read: No such file or directory\n"
+    )
+
+
+def test_check_prints_what_counts_with_secrets_masked(tmp_path: Path, config: Path) -> None:
+    upstream = {"url": "http://agent:8080", "headers": {"Authorization": "Bearer agents-own"}}
+    write(config, sections(tmp_path, upstream=upstream))
+
+    done = sidegate("check", "-c", config, environ={"SIDEGATE_GATEWAY__MAX_BODY_BYTES": "4096"})
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    effective = yaml.safe_load(done.stdout)
+    assert effective["gateway"]["max_body_bytes"] == 4096
+    assert effective["autonomy"]["level"] == "supervised"
+    assert effective["upstream"]["headers"] == {"Authorization": "***"}
+    assert "agents-own" not in done.output
+
+
+def test_check_opens_neither_state_nor_sockets(tmp_path: Path, config: Path) -> None:
+    sidegate("check", "-c", config)
+
+    assert sorted(os.listdir(tmp_path)) == ["sidegate.yaml", "workspace"]
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_every_problem_is_told_with_its_place(tmp_path: Path, config: Path, command: str) -> None:
+    write(config, sections(tmp_path, gatway={}, audit={"path": 5}))
+
+    done = sidegate(command, "-c", config)
+
+    assert (done.exit_code, done.stdout) == (78, "")
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"sidegate: {config}:") for line in lines)
+    assert "gateway" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"gateway": {"host": "0.0.0.0"}}, "gateway.allow_public_bind: true"),
+        ({"gateway": {"host": "::"}}, "gateway.allow_public_bind: true"),
+        ({"metrics": {"host": "0.0.0.0"}}, "metrics.allow_public_bind: true"),
+        (
+            {"gateway": {"host": "::", "allow_public_bind": True, "require_pairing": False}},
+            "gateway.require_pairing: false",
+        ),
+    ],
+)
+def test_what_is_unsafe_is_not_served(
+    tmp_path: Path, config: Path, command: str, changes: dict[str, Any], says: str
+) -> None:
+    write(config, {**sections(tmp_path), **changes})
+
+    done = sidegate(command, "-c", config)
+
+    assert (done.exit_code, done.stdout) == (77, "")
+    assert says in done.stderr
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_state_where_the_agent_could_change_it_is_not_served(
+    tmp_path: Path, config: Path, command: str
+) -> None:
+    """By its name it lies beside the workspace; by the link it lies in it."""
+    (tmp_path / "state").symlink_to(tmp_path / "workspace")
+
+    done = sidegate(command, "-c", config)
+
+    assert (done.exit_code, done.stdout) == (77, "")
+    assert "the state folder lies in the workspace" in done.stderr
+
+
+def test_a_host_that_means_nothing_is_unavailable(tmp_path: Path, config: Path) -> None:
+    write(config, sections(tmp_path, gateway={"host": "no-such-host.invalid", "port": 0}))
+
+    done = sidegate("check", "-c", config)
+
+    assert done.exit_code == 69
+    assert "no-such-host.invalid" in done.stderr
+
+
+# Nobody runs
+
+
+def test_a_code_is_made_and_shown_alone_on_stdout(config: Path) -> None:
+    done = sidegate("pair", "-c", config)
+
+    assert done.exit_code == 0
+    assert done.stdout.strip().isdigit()
+    assert len(done.stdout) == 7
+    assert done.stderr == "valid 10 min: POST /pair with X-Pairing-Code\n"
+
+
+def test_a_code_for_a_program_is_json(config: Path) -> None:
+    done = sidegate("pair", "--json", "-c", config)
+
+    answer = json.loads(done.stdout)
+    assert answer["expires_in"] == 600
+    assert len(answer["code"]) == 6
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "ä", "x" * 65, "?"])
+def test_a_name_is_a_plain_word(config: Path, name: str) -> None:
+    done = sidegate("pair", "--name", name, "-c", config)
+
+    assert (done.exit_code, done.stdout) == (2, "")
+
+
+def test_tokens_of_nobody_are_an_empty_list(config: Path) -> None:
+    assert ended(sidegate("tokens", "list", "-c", config)) == (0, "", "")
+    assert json.loads(sidegate("tokens", "list", "--json", "-c", config).stdout) == {"tokens": []}
+
+
+def test_a_token_that_does_not_exist_is_a_failure(config: Path) -> None:
+    done = sidegate("tokens", "revoke", "c0ffee", "-c", config)
+
+    assert ended(done) == (1, "", "sidegate: there is no 'c0ffee'\n")
+
+
+def test_the_status_of_nobody_is_unavailable(tmp_path: Path, config: Path) -> None:
+    done = sidegate("status", "-c", config)
+
+    sentence = f"sidegate: no sidegate is running on the state in {tmp_path}/state\n"
+    assert ended(done) == (69, "", sentence)
+
+
+@pytest.mark.parametrize("command", [["pair"], ["tokens", "list"], ["serve"]], ids=" ".join)
+def test_a_state_in_use_is_unavailable(tmp_path: Path, config: Path, command: list[str]) -> None:
+    ownership = Ownership(str(tmp_path / "state"))
+    try:
+        done = sidegate(*command, "-c", config)
+    finally:
+        ownership.release()
+
+    assert (done.exit_code, done.stdout) == (69, "")
+    assert "is in use by another sidegate" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["pair"], ["tokens", "list"], ["serve"]], ids=" ".join)
+def test_a_state_that_cannot_be_read_is_unavailable(
+    tmp_path: Path, config: Path, command: list[str]
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "sidegate.db").write_bytes(b"this is no database, but long enough " * 50)
+
+    done = sidegate(*command, "-c", config)
+
+    assert (done.exit_code, done.stdout) == (69, "")
+    assert "is not a readable state" in done.stderr
+
+
+# Explain
+
+
+def test_each_line_is_judged_and_answered_by_a_line(config: Path) -> None:
+    questions = [
+        {"tool": "file_list", "arguments": {"path": "."}, "id": 1},
+        {"tool": "shell", "arguments": {"command": "ls"}, "id": 2},
+        {"tool": "unknown", "arguments": {}, "id": 3},
+    ]
+    stdin = "\n\n".join(map(json.dumps, questions)) + "\nno json"
+
+    done = sidegate("explain", "-", "-c", config, stdin=stdin)
+
+    assert (done.exit_code, done.stderr) == (0, "")
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each.get("id"), each["decision"], each["code"]) for each in answers] == [
+        (1, "allow", None),
+        (2, "ask", "approval-unavailable"),
+        (3, "deny", "tool-unknown"),
+        (None, "deny", "body-malformed"),
+    ]
+
+
+def test_nothing_is_opened_to_explain(tmp_path: Path, config: Path) -> None:
+    line = json.dumps({"tool": "file_write", "arguments": {"path": "a", "content": "x"}})
+
+    sidegate("explain", "-", "-c", config, stdin=line)
+
+    assert os.listdir(tmp_path / "workspace") == []
+    assert not (tmp_path / "state").exists()
+
+
+# One runs
+
+
+@pytest.fixture
+async def running(start: Start, tmp_path: Path) -> tuple[Sidegate, Path]:
+    """A Sidegate, and a configuration of the same state for the command."""
+    made = await start()
+    return made, write(tmp_path / "sidegate.yaml", sections(tmp_path))
+
+
+async def asked(*arguments: object) -> Result:
+    """The command in a thread, since the one that it asks runs in this one."""
+    return await asyncio.to_thread(sidegate, *arguments)
+
+
+async def test_its_code_pairs(running: tuple[Sidegate, Path]) -> None:
+    made, config = running
+
+    code = (await asked("pair", "-c", config)).stdout.strip()
+
+    headers = {"X-Pairing-Code": code}
+    async with made.http.post(made.url("/pair"), headers=headers) as answer:
+        assert answer.status == 200
+
+
+async def test_a_code_names_its_token(running: tuple[Sidegate, Path]) -> None:
+    made, config = running
+
+    code = (await asked("pair", "--name", "my-phone", "-c", config)).stdout.strip()
+    async with made.http.post(made.url("/pair"), headers={"X-Pairing-Code": code}):
+        pass
+
+    assert (await asked("tokens", "list", "-c", config)).stdout.endswith("  my-phone\n")
+
+
+async def test_its_status_is_told(running: tuple[Sidegate, Path]) -> None:
+    made, config = running
+    await made.pair()
+
+    told = await asked("status", "-c", config)
+    answer = json.loads((await asked("status", "--json", "-c", config)).stdout)
+
+    assert answer.keys() == {
+        *("version", "instance", "running", "paired", "code_pending", "missing")
+    }
+    assert (told.exit_code, told.stderr) == (0, "")
+    lines = told.stdout.splitlines()
+    assert lines[:5] == [
+        f"version: {VERSION}",
+        f"instance: {made.app.operations.store.instance}",
+        "running: 1",
+        "paired: 1",
+        "code_pending: False",
+    ]
+    assert lines[5].startswith("missing: ")
+
+
+async def test_its_tokens_are_listed_and_revoked(running: tuple[Sidegate, Path]) -> None:
+    made, config = running
+    token = await made.pair()
+
+    listed = await asked("tokens", "list", "-c", config)
+    (row,) = listed.stdout.splitlines()
+    token_id, role, created = row.split()
+    revoked = await asked("tokens", "revoke", token_id, "-c", config)
+
+    assert (role, created[-6:]) == ("client", "+00:00")
+    assert token not in listed.output
+    assert ended(revoked) == (0, f"revoked {token_id}\n", "")
+    assert (await made.call("file_list", {"path": "."}, token))[0] == 401
+    again = await asked("tokens", "revoke", token_id, "-c", config)
+    assert ended(again) == (1, "", f"sidegate: there is no {token_id!r}\n")
+
+
+async def test_a_second_one_does_not_start(running: tuple[Sidegate, Path]) -> None:
+    _, config = running
+
+    done = await asked("serve", "-c", config)
+
+    assert (done.exit_code, done.stdout) == (69, "")
+    assert "is in use by another sidegate" in done.stderr
+
+
+def test_every_command_says_what_it_does() -> None:
+    assert isinstance(main, click.Group)
+    for command in main.commands.values():
+        assert command.get_short_help_str()

@@ -1,0 +1,253 @@
+"""What is counted, as Prometheus' own parser reads it."""
+
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from doubles import HEALTH, Clock, grant, inbound
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.decision import Allow, Decision, Deny, Facts
+from proxy.exchange import Inbound
+from proxy.metrics import CONTENT_TYPE, Metrics
+from proxy.network.ingress import METHODS
+from proxy.protection.redactor import RULES
+from proxy.reasons import Layer, Reason
+from proxy.trace import Outcome, Step, Trace
+
+ROUTES = ("health", "tools", "none")
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics("1.2.3", ROUTES)
+
+
+def samples(metrics: Metrics) -> Series:
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(metrics.render().decode())
+        for sample in family.samples
+    }
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    """The value of one series of ours; fails where there is none."""
+    return samples(metrics)[f"sidegate_{name}", frozenset(labels.items())]
+
+
+def labels_of(metrics: Metrics, name: str, label: str) -> set[str]:
+    return {dict(labels)[label] for key, labels in samples(metrics) if key == f"sidegate_{name}"}
+
+
+async def step(
+    metrics: Metrics, layer: Layer, decision: Decision[Any], seconds: float = 0.2
+) -> None:
+    await metrics.step(Trace(inbound(), ()), Step(layer, decision, seconds))
+
+
+async def close(
+    metrics: Metrics, request: Inbound, status: int, redactions: Counter[str] | None = None
+) -> None:
+    outcome = Outcome(status, 0.25, redactions or Counter())
+    await metrics.close(Trace(request, ()), outcome)
+
+
+# Names and labels
+
+
+def test_the_names_are_those_that_dashboards_know(metrics: Metrics) -> None:
+    families = {
+        family.name: family.type
+        for family in text_string_to_metric_families(metrics.render().decode())
+        if not family.name.endswith("_created")
+    }
+
+    assert families == {
+        "sidegate_layer_decisions": "counter",
+        "sidegate_layer_duration_seconds": "histogram",
+        "sidegate_http_requests": "counter",
+        "sidegate_http_request_duration_seconds": "histogram",
+        "sidegate_pairing_attempts": "counter",
+        "sidegate_sandbox_runs": "counter",
+        "sidegate_sandbox_duration_seconds": "histogram",
+        "sidegate_upstream_requests": "counter",
+        "sidegate_upstream_up": "gauge",
+        "sidegate_redactions": "counter",
+        "sidegate_audit_write_failures": "counter",
+        "sidegate_build_info": "gauge",
+    }
+
+
+def test_every_decision_that_can_be_counted_starts_at_zero(metrics: Metrics) -> None:
+    for layer in Layer:
+        assert (
+            value(metrics, "layer_decisions_total", layer=layer, decision="allow", reason="allowed")
+            == 0
+        )
+    for reason in Reason:
+        for layer in Layer if reason.layer is None else (reason.layer,):
+            labels = {"layer": layer, "decision": "deny", "reason": reason.code}
+            assert value(metrics, "layer_decisions_total", **labels) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "values"),
+    [
+        ("layer_duration_seconds_count", "layer", {layer.value for layer in Layer}),
+        ("http_request_duration_seconds_count", "route", set(ROUTES)),
+        ("pairing_attempts_total", "result", {"paired", "wrong", "locked"}),
+        ("sandbox_runs_total", "runtime", {"docker"}),
+        ("sandbox_duration_seconds_count", "runtime", {"docker"}),
+        ("redactions_total", "rule", set(RULES)),
+        ("upstream_requests_total", "status", {"none", "2xx", "3xx", "4xx", "5xx"}),
+    ],
+)
+def test_the_set_of_labels_is_closed_and_starts_at_zero(
+    metrics: Metrics, name: str, label: str, values: set[str]
+) -> None:
+    assert labels_of(metrics, name, label) >= values
+    mine = {key: count for key, count in samples(metrics).items() if key[0] == f"sidegate_{name}"}
+    assert set(mine.values()) == {0}
+
+
+def test_sandboxes_may_end_in_these_ways(metrics: Metrics) -> None:
+    assert labels_of(metrics, "sandbox_runs_total", "result") >= {"ok", "failed", "timeout", "oom"}
+
+
+def test_a_build_is_known_by_its_version(metrics: Metrics) -> None:
+    assert value(metrics, "build_info", version="1.2.3", python=platform.python_version()) == 1
+
+
+def test_the_content_type_is_the_one_of_the_format(metrics: Metrics) -> None:
+    assert CONTENT_TYPE == "text/plain; version=0.0.4; charset=utf-8"
+    assert metrics.render().endswith(b"\n")
+
+
+# Counting
+
+
+async def test_an_allow_is_counted_with_its_time(metrics: Metrics) -> None:
+    await step(metrics, Layer.ISOLATION, Allow(grant()))
+
+    labels = {"layer": "isolation", "decision": "allow", "reason": "allowed"}
+    assert value(metrics, "layer_decisions_total", **labels) == 1
+    assert value(metrics, "layer_duration_seconds_count", layer="isolation") == 1
+    assert value(metrics, "layer_duration_seconds_sum", layer="isolation") == 0.2
+
+
+@pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.code)
+async def test_a_denial_is_counted_by_its_reason(metrics: Metrics, reason: Reason) -> None:
+    before = samples(metrics).keys()
+    layer = reason.layer or Layer.AUTHORIZATION
+
+    await step(metrics, layer, Deny(reason, "evidence-from-a-caller"))
+
+    labels = {"layer": layer, "decision": "deny", "reason": reason.code}
+    assert value(metrics, "layer_decisions_total", **labels) == 1
+    assert samples(metrics).keys() == before
+    assert b"evidence" not in metrics.render()
+
+
+@pytest.mark.parametrize("result", ["paired", "wrong", "locked"])
+async def test_a_pairing_attempt_is_counted(metrics: Metrics, result: str) -> None:
+    await step(metrics, Layer.AUTHENTICATION, Deny(Reason.CODE_WRONG, facts=Facts(pairing=result)))
+
+    assert value(metrics, "pairing_attempts_total", result=result) == 1
+
+
+async def test_a_command_is_counted_where_and_how_it_ran(metrics: Metrics) -> None:
+    facts = Facts(runtime="docker", result="timeout")
+
+    await step(metrics, Layer.ISOLATION, Allow(grant(), facts), seconds=61.0)
+
+    assert value(metrics, "sandbox_runs_total", runtime="docker", result="timeout") == 1
+    assert value(metrics, "sandbox_duration_seconds_sum", runtime="docker") == 61.0
+
+
+@pytest.mark.parametrize(
+    ("status", "label", "up"),
+    [(200, "2xx", 1), (304, "3xx", 1), (404, "4xx", 1), (503, "5xx", 1), (0, "none", 0)],
+)
+async def test_the_agent_is_up_while_it_answers_whatever_it_answers(
+    metrics: Metrics, status: int, label: str, up: int
+) -> None:
+    await step(metrics, Layer.ISOLATION, Allow(grant(), Facts(upstream_status=200)))
+    before = value(metrics, "upstream_requests_total", status="2xx")
+
+    await step(metrics, Layer.ISOLATION, Allow(grant(), Facts(upstream_status=status)))
+
+    counted = value(metrics, "upstream_requests_total", status=label)
+    assert counted == (before + 1 if label == "2xx" else 1)
+    assert value(metrics, "upstream_up") == up
+
+
+async def test_a_request_is_counted_by_route_method_and_status(metrics: Metrics) -> None:
+    await close(metrics, inbound(), 200, Counter({"token": 3}))
+
+    labels = {"route": "health", "method": "GET", "status": "200"}
+    assert value(metrics, "http_requests_total", **labels) == 1
+    assert value(metrics, "http_request_duration_seconds_sum", route="health") == 0.25
+    assert value(metrics, "redactions_total", rule="token") == 3
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "BREW", "get", "", "x" * 100])
+async def test_odd_methods_are_one_series(metrics: Metrics, method: str) -> None:
+    await close(metrics, inbound(None, method=method, path="/marker"), 501)
+
+    assert labels_of(metrics, "http_requests_total", "method") == {"other"}
+    assert labels_of(metrics, "http_requests_total", "route") == {"none"}
+    assert b"marker" not in metrics.render()
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+async def test_known_methods_are_their_own(metrics: Metrics, method: str) -> None:
+    await close(metrics, inbound(HEALTH, method=method), 200)
+
+    assert labels_of(metrics, "http_requests_total", "method") == {method}
+
+
+async def test_nothing_that_is_sent_makes_a_series(metrics: Metrics) -> None:
+    """A stranger who could would fill the memory, and show what others sent."""
+
+    def shapes() -> Iterator[str]:
+        yield from (name for name, _ in samples(metrics))
+
+    await close(metrics, inbound(None, path="/a"), 404)
+    before = len(list(shapes()))
+
+    for number in range(50):
+        request = inbound(None, path=f"/{number}", query=f"q={number}", request_id=f"r-{number}")
+        await close(metrics, request, 404)
+
+    assert len(list(shapes())) == before
+
+
+def test_bytes_that_are_no_request_are_counted_as_refused(metrics: Metrics) -> None:
+    metrics.refused(Reason.REQUEST_MALFORMED)
+
+    labels = {"layer": "network", "decision": "deny", "reason": "request-malformed"}
+    assert value(metrics, "layer_decisions_total", **labels) == 1
+    requests = {"route": "none", "method": "other", "status": "400"}
+    assert value(metrics, "http_requests_total", **requests) == 1
+
+
+def test_a_lost_audit_row_is_counted(metrics: Metrics) -> None:
+    assert value(metrics, "audit_write_failures_total") == 0
+
+    metrics.audit_failed()
+
+    assert value(metrics, "audit_write_failures_total") == 1
+
+
+def test_a_watched_value_is_asked_for_when_it_is_scraped(metrics: Metrics) -> None:
+    clock = Clock(3)
+    metrics.watch("sandbox_active", "Sandboxes.", clock)
+    assert value(metrics, "sandbox_active") == 3
+
+    clock.now = 5
+
+    assert value(metrics, "sandbox_active") == 5

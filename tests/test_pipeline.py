@@ -1,0 +1,271 @@
+"""Five layers in one order: each is asked only where the one before let the request pass."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from doubles import CLIENT, FakeBackend, Spy, grant, inbound, value
+
+from proxy.actions import Command, FileList, Invoke, Operate, Plan, Relay
+from proxy.authentication.authenticator import Authenticator
+from proxy.authentication.pairing import Pairing
+from proxy.authentication.tokens import TokenBook
+from proxy.authorization.authorizer import Authorizer
+from proxy.authorization.commands import CommandParser, find_parser
+from proxy.authorization.paths import Workspace
+from proxy.config.model import Config
+from proxy.decision import Allow, Decision, Denied, Deny
+from proxy.exchange import Clean, Document, Inbound, Peer, Raw, Route
+from proxy.isolation.executor import Executor
+from proxy.limits import Unlimited
+from proxy.network.ingress import Ingress
+from proxy.pipeline import Pipeline, Services, build_pipeline, build_policy
+from proxy.protection.redactor import Redactor
+from proxy.protocols.rest import ForwardCodec, OperationCodec, ToolCodec, WebhookCodec
+from proxy.reasons import Layer, Reason
+from proxy.state.sqlite import SqliteStore
+from proxy.trace import Trace
+
+GIVEN = grant()
+PEER = Peer("127.0.0.1")
+RAW = Raw(GIVEN, Document({"ran": True}))
+CLEAN = Clean(Document({"ran": True}))
+VALUES = (PEER, CLIENT, GIVEN, RAW, CLEAN)
+REASONS = (
+    Reason.HOST_UNKNOWN,
+    Reason.TOKEN_MISSING,
+    Reason.TOOL_UNKNOWN,
+    Reason.SANDBOX_BUSY,
+    Reason.LAYER_FAILED,
+)
+
+
+@dataclass
+class Layers:
+    """All five, each by its verb, with what they were asked. The one at `refuses` refuses."""
+
+    refuses: int = 5
+    values: tuple[object, ...] = VALUES
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def _answer(self, number: int, *asked: object) -> Decision[Any]:
+        self.asked.append(asked)
+        return Deny(REASONS[number]) if number == self.refuses else Allow(self.values[number])
+
+    async def admit(self, inbound: Inbound) -> Decision[Any]:
+        return self._answer(0, inbound)
+
+    async def authenticate(self, inbound: Inbound, peer: Peer) -> Decision[Any]:
+        return self._answer(1, inbound, peer)
+
+    async def authorize(self, inbound: Inbound, principal: object) -> Decision[Any]:
+        return self._answer(2, inbound, principal)
+
+    async def execute(self, grant: object) -> Decision[Any]:
+        return self._answer(3, grant)
+
+    async def redact(self, raw: Raw) -> Decision[Any]:
+        return self._answer(4, raw)
+
+    def pipeline(self) -> Pipeline:
+        return Pipeline(
+            cast("Ingress", self),
+            cast("Authenticator", self),
+            cast("Authorizer", self),
+            cast("Executor", self),
+            cast("Redactor", self),
+        )
+
+
+async def test_each_layer_is_handed_what_the_one_before_it_made() -> None:
+    layers, spy, request = Layers(), Spy(), inbound()
+
+    clean = await layers.pipeline().handle(request, Trace(request, (spy,)))
+
+    assert clean is CLEAN
+    assert layers.asked == [(request,), (request, PEER), (request, CLIENT), (GIVEN,), (RAW,)]
+    assert [step.layer for step in spy.steps] == list(Layer)
+
+
+@pytest.mark.parametrize("number", range(5), ids=[layer.value for layer in Layer])
+async def test_after_a_refusal_nobody_is_asked(number: int) -> None:
+    layers, request = Layers(refuses=number), inbound()
+
+    with pytest.raises(Denied) as raised:
+        await layers.pipeline().handle(request, Trace(request, ()))
+
+    assert (raised.value.layer, raised.value.reason) == (list(Layer)[number], REASONS[number])
+    assert len(layers.asked) == number + 1
+
+
+async def test_without_a_record_of_it_an_acting_call_does_not_reach_isolation() -> None:
+    acting = grant(Command(("rm",), 1.0, writes=True), acting=True)
+    layers, request = Layers(values=(PEER, CLIENT, acting, RAW, CLEAN)), inbound()
+
+    with pytest.raises(Denied) as raised:
+        await layers.pipeline().handle(request, Trace(request, (Spy(full=True),)))
+
+    assert raised.value.reason is Reason.AUDIT_UNAVAILABLE
+    assert len(layers.asked) == 3
+
+
+# The real layers, over backends that only remember
+
+
+@dataclass
+class Bench:
+    """A pipeline of real layers, and the places where something would be done."""
+
+    pipeline: Pipeline
+    sandbox: FakeBackend
+    files: FakeBackend
+    upstream: FakeBackend
+    operations: FakeBackend
+
+    async def ask(self, request: Inbound) -> object:
+        trace = Trace(request, ())
+        try:
+            return value(await self.pipeline.handle(request, trace))
+        finally:
+            await trace.close(200)
+
+    def plans(self) -> list[Plan]:
+        places = (self.sandbox, self.files, self.upstream, self.operations)
+        return [plan for place in places for plan in place.plans]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    (tmp_path / "workspace").mkdir()
+    store = SqliteStore(str(tmp_path / "sidegate.db"))
+    workspace = Workspace.open(str(tmp_path / "workspace"), (), only=True)
+    places = [FakeBackend() for _ in range(4)]
+    places[0].answer = Allow(Document({"stdout": "api_key=sk-1234567890abcdefghij"}))
+    config = Config.model_validate(
+        {
+            "gateway": {"require_pairing": False},
+            "autonomy": {"level": "full", "workspace_dir": str(tmp_path / "workspace")},
+            "tools": {"ref.add": {"effect": "read", "backend": "upstream"}},
+        }
+    )
+    services = Services(
+        Unlimited(),
+        Pairing(store.codes, lambda: 0.0),
+        TokenBook(store.tokens, ()),
+        CommandParser(find_parser()),
+        workspace,
+        Redactor(()),
+        *places,
+    )
+    yield Bench(build_pipeline(config, services), *places)
+    workspace.close()
+    await store.aclose()
+
+
+POST = frozenset({"POST"})
+JSON = {"Content-Type": "application/json"}
+TOOL = Route("tools", POST, "/tools/{name}", ToolCodec(), door="tools")
+
+
+def tool(name: str, arguments: Mapping[str, object]) -> Inbound:
+    body = json.dumps({"arguments": arguments}).encode()
+    return inbound(
+        TOOL, method="POST", path=f"/tools/{name}", capture=name, headers=JSON, body=body
+    )
+
+
+async def test_a_command_reaches_the_sandbox_as_its_arguments(bench: Bench) -> None:
+    answer = await bench.ask(tool("shell", {"command": "ls -l 'a b'", "timeout_secs": 5}))
+
+    assert bench.plans() == [Command(("ls", "-l", "a b"), 5.0, writes=True)]
+    assert "sk-1234567890" not in str(answer)
+    assert "[REDACTED]" in str(answer)
+
+
+async def test_a_file_reaches_the_workspace_open(bench: Bench) -> None:
+    await bench.ask(tool("file_list", {"path": "."}))
+
+    (plan,) = bench.plans()
+    assert isinstance(plan, FileList)
+
+
+async def test_a_tool_of_the_agents_reaches_the_agent(bench: Bench) -> None:
+    await bench.ask(tool("ref.add", {"a": 1}))
+
+    assert bench.plans() == [Invoke("/tools/ref.add", {"a": 1}, 60.0)]
+    assert bench.upstream.plans == bench.plans()
+
+
+@pytest.mark.parametrize(
+    ("codec", "body"),
+    [(ForwardCodec(), b"anything"), (WebhookCodec("/hook"), b'{"message":"hello"}')],
+    ids=["a route", "a message"],
+)
+async def test_what_is_for_the_agent_reaches_the_agent(
+    bench: Bench, codec: ForwardCodec | WebhookCodec, body: bytes
+) -> None:
+    route = Route("x", POST, "/x", codec)
+
+    await bench.ask(inbound(route, method="POST", path="/x", headers=JSON, body=body))
+
+    (plan,) = bench.upstream.plans
+    assert isinstance(plan, Relay)
+    assert plan.body == body
+
+
+async def test_a_verb_of_ours_is_done_by_us(bench: Bench) -> None:
+    await bench.ask(inbound())
+
+    assert bench.operations.plans == [Operate("health", {})]
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (inbound(None, path="/none"), Reason.ROUTE_UNKNOWN),
+        (inbound(headers={"Host": "evil.example"}), Reason.HOST_UNKNOWN),
+        (tool("unknown", {}), Reason.TOOL_UNKNOWN),
+        (tool("shell", {"command": "rm -rf /"}), Reason.COMMAND_NOT_ALLOWED),
+        (tool("shell", {"command": "cat ../outside"}), Reason.PATH_OUTSIDE_WORKSPACE),
+        (
+            inbound(
+                Route("a", POST, "/a", OperationCodec("tokens.list")), method="POST", path="/a"
+            ),
+            Reason.ROLE_INSUFFICIENT,
+        ),
+    ],
+    ids=lambda each: each.code if isinstance(each, Reason) else "",
+)
+async def test_what_is_refused_reaches_no_place(
+    bench: Bench, request_: Inbound, reason: Reason
+) -> None:
+    with pytest.raises(Denied) as raised:
+        await bench.ask(request_)
+
+    assert raised.value.reason is reason
+    assert bench.plans() == []
+
+
+async def test_a_policy_is_layer_threes_rules_alone() -> None:
+    config = Config.model_validate(
+        {
+            "autonomy": {
+                "level": "readonly",
+                "allowed_commands": ["ls"],
+                "auto_approve": ["a"],
+                "always_ask": ["b"],
+            }
+        }
+    )
+
+    policy = build_policy(config, CommandParser(find_parser()), None)
+
+    assert policy.level == "readonly"
+    assert policy.auto_approve == {"a"}
+    assert policy.always_ask == {"b"}
+    assert policy.planner.allowed_commands == {"ls"}
+    assert policy.planner.workspace is None
+    assert set(policy.tools) == {"shell", "file_read", "file_write", "file_list"}
