@@ -18,10 +18,10 @@ run: bootstrap ## Sidegate before a demo agent, with a tour (TOUR=only: the tour
 	@deploy/engine with $(BIN)/python deploy/tour.py $(if $(filter only,$(TOUR)),--only)
 
 test: bootstrap ## every test, those in containers included, and the coverage of the five layers
-	@deploy/engine with $(PYTEST) $(LAYERS:%=--cov=proxy/%) --cov-report=term $(ARGS)
+	@deploy/engine with $(PYTEST) -n auto $(LAYERS:%=--cov=proxy/%) --cov-report=term $(ARGS)
 
 test-fast: bootstrap ## the inner loop: no containers, nothing slow
-	@$(PYTEST) -q -m "not docker and not slow" $(ARGS)
+	@$(PYTEST) -q -n auto -m "not docker and not slow" $(ARGS)
 
 check: bootstrap ## format, lint and types
 	@$(BIN)/ruff format --check
