@@ -241,15 +241,17 @@ class _Run:
         Attached before it is started, or its first words are lost.
         """
         clock = asyncio.get_running_loop().time
+        on_its_own_time = False
         try:
             async with asyncio.timeout(_ENGINE_SECONDS) as limit, _attached(sandbox) as stream:
                 await self._start(sandbox, clock)
+                on_its_own_time = True
                 limit.reschedule(self.started + self.seconds)
                 code = await self._read(sandbox, stream)
                 limit.reschedule(clock() + _ENGINE_SECONDS)
                 return _Ended(code, await _result(sandbox, code), clock() - self.started)
         except TimeoutError:
-            if not self.started:
+            if not on_its_own_time:
                 raise
             return _Ended(_KILLED, "timeout", clock() - self.started)
 

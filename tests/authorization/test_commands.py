@@ -270,7 +270,8 @@ LEGIBLE = st.characters(exclude_categories=("C", "Z")).filter(
     lambda char: char not in "\u115f\u1160\u2800\u3164\uffa0"
 ) | st.sampled_from(" \t\n")
 WORDS = st.lists(st.text(LEGIBLE, max_size=20), min_size=1, max_size=8).filter(
-    lambda words: bool(words[0]) and not words[0].startswith("-")
+    # A line that goes on in the next is refused inside a word.
+    lambda words: words[0] not in {"", "-"} and words[0][0] != "-" and "\\\n" not in "".join(words)
 )
 GRAMMAR = st.lists(
     st.sampled_from(

@@ -548,12 +548,14 @@ async def test_with_engine_and_image_nothing_is_missing(make: Make) -> None:
 class Relay:
     """The real engine behind a socket of ours, until `cut`: from then on it is gone.
 
-    A request that holds `unheard` reaches it, but the connection breaks before the answer is back.
+    A request that holds `unheard` reaches it, but its answer does not come back: the connection
+    breaks, or, where it `hangs`, there is silence.
     """
 
-    def __init__(self, path: str, unheard: bytes) -> None:
+    def __init__(self, path: str, unheard: bytes, *, hangs: bool = False) -> None:
         self._path = path
         self._unheard = unheard
+        self._hangs = hangs
         self._ends: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -591,6 +593,8 @@ class Relay:
                 if self._unheard and self._unheard in data:
                     asked.set()
                 if answers and asked.is_set():
+                    if self._hangs:
+                        continue
                     writer.transport.abort()
                     return
                 writer.write(data)
@@ -648,6 +652,23 @@ async def test_a_command_that_was_started_unheard_is_not_said_not_to_have_run(
 
         await until((tmp_path / "workspace" / "ran").exists)
         assert done == Deny(Reason.SANDBOX_LOST)
+        await until(lambda: sandbox.active == 0)
+    assert await swept_later(sandbox) == 0
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.usefixtures("engine")
+async def test_a_command_whose_start_is_never_answered_is_lost_and_not_late(
+    make: Make, tmp_path: Path
+) -> None:
+    """It was the engine that took too long, and nobody knows how the command ended."""
+    path = str(tmp_path / "engine.sock")
+    async with Relay(path, unheard=b"/start HTTP", hangs=True):
+        sandbox = make(host=f"unix://{path}")
+
+        assert await run(sandbox, command("touch", "ran")) == Deny(Reason.SANDBOX_LOST)
+
         await until(lambda: sandbox.active == 0)
     assert await swept_later(sandbox) == 0
 
