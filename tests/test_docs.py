@@ -52,7 +52,7 @@ def test_the_example_of_the_readme_is_a_valid_configuration() -> None:
 
     loaded = loader.parse(example[1], "README.md", {"AGENT_TOKEN": "a-token"})
 
-    assert loaded.config.autonomy.allowed_commands == ("git", "ls", "cat", "grep")
+    assert loaded.config.autonomy.allowed_commands == ("ls", "cat", "grep")
     assert len(yaml.safe_load(example[1])) == 3
 
 
