@@ -32,7 +32,7 @@ class Facts(TypedDict, total=False):
     runtime: str
     """Where a command ran: docker."""
     result: str
-    """How the command ended: ok, failed, timeout or oom."""
+    """How the command ended: ok, failed, timeout, oom or lost."""
     upstream_status: int
     """The status that the upstream answered, or 0 where it did not answer."""
 

@@ -30,7 +30,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 ALLOWED = "allowed"
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-_SANDBOX_RESULTS = ("ok", "failed", "timeout", "oom")
+_SANDBOX_RESULTS = ("ok", "failed", "timeout", "oom", "lost")
 
 
 class Metrics:

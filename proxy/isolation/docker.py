@@ -94,8 +94,10 @@ class DockerSandbox:
                 ended = await run.follow(sandbox)
                 self._check_mount()
         except _UNREACHABLE as error:
-            reason = Reason.SANDBOX_LOST if run.started else Reason.SANDBOX_UNAVAILABLE
-            return Deny(reason, evidence=str(error) or type(error).__name__)
+            evidence = str(error) or type(error).__name__
+            if not run.started:
+                return Deny(Reason.SANDBOX_UNAVAILABLE, evidence)
+            return Deny(Reason.SANDBOX_LOST, evidence, Facts(runtime=_RUNTIME, result="lost"))
         document = Document(
             {
                 "exit_code": ended.code,
@@ -175,11 +177,9 @@ class DockerSandbox:
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
                 await self._engine.images.inspect(self._section.image)
-        except aiodocker.DockerError as error:
-            absent = error.status == 404
-            image = self._section.image
-            return f"the image {image} is not loaded in the engine" if absent else str(error)
         except _UNREACHABLE as error:
+            if isinstance(error, aiodocker.DockerError) and error.status == HTTPStatus.NOT_FOUND:
+                return f"the image {self._section.image} is not loaded in the engine"
             return f"the Docker engine does not answer: {str(error) or type(error).__name__}"
         return None
 
