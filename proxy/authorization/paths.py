@@ -104,7 +104,7 @@ class Workspace:
         """
         if len(_MARKED.findall(word)) > _MOST_MARKED:
             return Reason.PATH_UNUSABLE
-        for candidate in _candidates(word):
+        for candidate in set(_candidates(word)) - {"/dev/null"}:
             path = _as_mounted(candidate, self.folder) if mounted else candidate
             reason = self.check(path)
             if reason is not None:
@@ -229,7 +229,7 @@ def _candidates(word: str) -> Iterator[str]:
     option (-f/x, -C../x), and whatever looks like a path behind ":" or "," (host:/x). What follows
     the scheme of a URL is a host.
     """
-    if word in {"", "-", "--", "/dev/null"}:
+    if word in {"", "-", "--"}:
         return
     name, _, value = word.partition("=")
     if not word.startswith("-"):

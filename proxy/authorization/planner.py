@@ -4,6 +4,7 @@ A plan leaves nothing open: a command is its vector, a file is an open descripto
 the tool does not take is refused, for it would mean something to somebody else.
 """
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
@@ -99,11 +100,15 @@ class Planner:
         return _opened(self.workspace.place(path), path, lambda file: FileWrite(file, text))
 
     async def _invoke(self, tool: Tool, arguments: Mapping[str, Json]) -> Decision[Plan]:
-        """A call of the agent's own tool: its marked arguments are judged here, not opened."""
+        """A call of the agent's own tool: its marked arguments are judged here, not opened.
+
+        Its command goes up as the vector that was judged, quoted so that any shell reads just that.
+        """
         if tool.command is not None:
             argv = await self._judge(arguments.get(tool.command), mounted=False)
             if isinstance(argv, Deny):
                 return argv
+            arguments = {**arguments, tool.command: shlex.join(argv.value)}
         for name in tool.paths:
             path = arguments.get(name)
             if not isinstance(path, str):

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import assert_never
@@ -9,7 +10,7 @@ from typing import assert_never
 from proxy.actions import Headers, Json
 from proxy.decision import Allow, Decision
 from proxy.exchange import Clean, Content, Document, Frame, Raw, Stream
-from proxy.protection.rules import Rules, compile_rules
+from proxy.protection.rules import OWN, Rules, compile_rules
 from proxy.protection.scrubber import Scrubber, masked, rule_name
 
 RULES = ("token", "api-key", "password", "secret", "bearer", "held")
@@ -27,7 +28,7 @@ class Redactor:
         self._held = tuple(held)
         self._rules = compile_rules(self._held)
         self._held_only = compile_rules(self._held, patterns=False)
-        self._rules_with = functools.lru_cache(maxsize=256)(self._compile_with)
+        self._rules_with = functools.lru_cache(maxsize=16)(self._compile_with)
 
     async def redact(self, raw: Raw) -> Decision[Clean]:
         """What may be sent of a raw answer."""
@@ -64,8 +65,13 @@ class Redactor:
         )
 
     def _compile_with(self, presented: str | None) -> Rules:
-        """The rules for one caller, whose own credential must not come back to anybody either."""
-        return compile_rules((*self._held, presented)) if presented else self._rules
+        """The rules for one caller, whose own credential must not come back to anybody either.
+
+        The tokens that Sidegate makes have a rule already; rules of one's own cost megabytes.
+        """
+        if presented is None or re.fullmatch(OWN, presented):
+            return self._rules
+        return compile_rules((*self._held, presented))
 
 
 def _is_cookie(name: str) -> bool:

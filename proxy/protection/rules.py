@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import re2
 
-MAX_VALUE = 40  # of a value that a pattern finds; the rest of a longer one is swallowed after it
+MAX_VALUE = 24  # of a value that a pattern finds; the rest of a longer one is swallowed after it
 MIN_HELD = 8  # shorter values occur by chance
 
 Span = tuple[int, int]
@@ -70,7 +70,8 @@ _KEYED = "|".join(
     )
 )
 _BEARER = rf"bearer(?:[ \t]{{1,16}}|{_ASSIGN})(?P<bearer>[A-Za-z0-9._~+/=-]{{8,{MAX_VALUE}}})"
-_OWN = r"(?P<own>zc_[0-9a-f]{64})"
+OWN = r"zc_[0-9a-f]{64}"  # a bearer token that Sidegate made
+_OWN = f"(?P<own>{OWN})"
 
 # How each kind of value goes on where it is longer than a pattern may be.
 TAILS = {

@@ -253,6 +253,14 @@ async def test_an_agent_s_tool_gets_the_arguments_as_they_came(
     assert planned == Allow(Invoke(tool.path, arguments, tool.seconds))
 
 
+async def test_an_agent_s_tool_gets_the_command_that_was_judged_and_no_other_spelling(
+    workspace: Workspace,
+) -> None:
+    planned = await planner(workspace).plan(RUN, {"line": "ls  \\-l 'a b'\"c\" # a comment"})
+
+    assert planned == Allow(Invoke(RUN.path, {"line": "ls -l 'a bc'"}, RUN.seconds))
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "verdict"),
     [
