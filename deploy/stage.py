@@ -89,8 +89,12 @@ def free_ports(count: int) -> list[int]:
 
 
 def engine_is_there() -> bool:
-    """Tell whether a Docker engine should answer; `deploy/engine with` sets DOCKER_HOST."""
-    return bool(os.environ.get("DOCKER_HOST")) or os.access(DEFAULT_SOCKET, os.W_OK)
+    """Tell whether a Docker engine takes connections; `deploy/engine with` sets DOCKER_HOST."""
+    host = os.environ.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}"
+    if not host.startswith("unix://"):
+        return True
+    with socket.socket(socket.AF_UNIX) as ends:
+        return ends.connect_ex(host.removeprefix("unix://")) == 0
 
 
 class Stage:
