@@ -10,37 +10,31 @@ import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import aiodocker
 import aiohttp
 import structlog
 from aiodocker.containers import DockerContainer
-from aiodocker.stream import Stream
 
 from proxy.actions import Command
 from proxy.config.model import DockerConfig
 from proxy.decision import Allow, Decision, Deny, Facts
-from proxy.exchange import Clock, Content, Document, Grant
+from proxy.exchange import Content, Document, Grant
 from proxy.isolation.container import NOBODY, Owner, container
 from proxy.isolation.executor import Backend
+from proxy.isolation.run import ENGINE_SECONDS, NO_ANSWER, STDERR, STDOUT, Run
 from proxy.reasons import Reason
 
 OWNER_LABEL, BOOT_LABEL, REQUEST_LABEL = "sidegate.owner", "sidegate.boot", "sidegate.request"
 
-log = structlog.get_logger()
+log = structlog.get_logger()  # for removals, which outlive the request that could answer
 
-_ENGINE_SECONDS = 20.0
 _PROBE_SECONDS = 3.0
 _LAST_SECONDS = 3.0  # whoever stops a service gives it ten, of which draining may take five
 _RETRY_SECONDS = (1, 2, 4, 8, 15, 30, 60, 60)
 _RUNTIME = "docker"
-_KILLED = 137
-_NO_ANSWER = 900  # the client library's own
-_STDOUT, _STDERR = 1, 2
-_STREAM_CAP = 1 << 20
-_DRAIN_CAP = 16 << 20  # past it, a command is flooding, and only costs
 _UNREACHABLE = (aiodocker.DockerError, aiohttp.ClientError, OSError, TimeoutError)
 
 
@@ -54,15 +48,6 @@ class Mount:
     source: str | None
     owner: Owner = NOBODY
     intact: Callable[[], bool] = lambda: True
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """How the command ended."""
-
-    code: int
-    result: str
-    seconds: float
 
 
 class DockerSandbox:
@@ -85,10 +70,10 @@ class DockerSandbox:
         self.active = 0
 
     async def run(self, plan: Command, grant: Grant) -> Decision[Content]:
-        """Run the command; Deny only where it did not start."""
+        """Run the command. Whatever its end, it is an answer; Deny says that there is none."""
         if self._slots.locked() and self._waiting >= self._section.max_concurrent:
             return Deny(Reason.SANDBOX_BUSY, facts=Facts(retry_after=1.0))
-        run = _Run(plan.seconds)
+        run = Run(plan.seconds)
         try:
             async with self._sandbox(plan, grant) as sandbox:
                 ended = await run.follow(sandbox)
@@ -101,8 +86,8 @@ class DockerSandbox:
         document = Document(
             {
                 "exit_code": ended.code,
-                "stdout": run.text(_STDOUT),
-                "stderr": run.text(_STDERR),
+                "stdout": run.text(STDOUT),
+                "stderr": run.text(STDERR),
                 "truncated": run.truncated,
                 "timed_out": ended.result == "timeout",
                 "duration_ms": round(ended.seconds * 1000),
@@ -142,7 +127,7 @@ class DockerSandbox:
             source=self._mount.source,
             labels={**self._labels, REQUEST_LABEL: grant.request_id},
         )
-        async with asyncio.timeout(_ENGINE_SECONDS):
+        async with asyncio.timeout(ENGINE_SECONDS):
             return await self._engine.containers.create(body, name=name)
 
     async def _remove(self, name: str, created: "asyncio.Task[DockerContainer]") -> None:
@@ -156,11 +141,9 @@ class DockerSandbox:
         for pause in _RETRY_SECONDS:
             try:
                 await _delete(self._engine.containers.container(name))
-            except aiodocker.DockerError as error:
-                if error.status == HTTPStatus.NOT_FOUND:
-                    return
-                log.warning("a sandbox is not removed yet", container=name, error=str(error))
             except _UNREACHABLE as error:
+                if _is_absent(error):
+                    return
                 log.warning("a sandbox is not removed yet", container=name, error=str(error))
             else:
                 return
@@ -178,7 +161,7 @@ class DockerSandbox:
             async with asyncio.timeout(_PROBE_SECONDS):
                 await self._engine.images.inspect(self._section.image)
         except _UNREACHABLE as error:
-            if isinstance(error, aiodocker.DockerError) and error.status == HTTPStatus.NOT_FOUND:
+            if _is_absent(error):
                 return f"the image {self._section.image} is not loaded in the engine"
             return f"the Docker engine does not answer: {str(error) or type(error).__name__}"
         return None
@@ -188,7 +171,7 @@ class DockerSandbox:
         label = f"{OWNER_LABEL}={self._labels[OWNER_LABEL]}"
         boot = self._labels[BOOT_LABEL]
         try:
-            async with asyncio.timeout(_ENGINE_SECONDS):
+            async with asyncio.timeout(ENGINE_SECONDS):
                 found = await self._engine.containers.list(
                     all=True, filters=json.dumps({"label": [label]})
                 )
@@ -208,91 +191,20 @@ class DockerSandbox:
         await self._engine.close()
 
 
+def _is_absent(error: BaseException) -> bool:
+    return isinstance(error, aiodocker.DockerError) and error.status == HTTPStatus.NOT_FOUND
+
+
 def _never_made(error: BaseException | None) -> bool:
     """Whether a failed creation cannot have made anything: refused, or never heard."""
     if not isinstance(error, aiodocker.DockerError):
         return False
-    return error.status != _NO_ANSWER or isinstance(error.__context__, aiohttp.ClientConnectorError)
+    return error.status != NO_ANSWER or isinstance(error.__context__, aiohttp.ClientConnectorError)
 
 
 async def _delete(sandbox: DockerContainer) -> None:
-    async with asyncio.timeout(_ENGINE_SECONDS):
+    async with asyncio.timeout(ENGINE_SECONDS):
         await sandbox.delete(force=True, v=True)
-
-
-@dataclass
-class _Run:
-    """One command from its start to its end, and what it wrote, each stream capped."""
-
-    seconds: float
-    started: float = 0.0
-    truncated: bool = False
-    _seen: int = 0
-    _streams: dict[int, bytearray] = field(
-        default_factory=lambda: {_STDOUT: bytearray(), _STDERR: bytearray()}
-    )
-
-    def text(self, stream: int) -> str:
-        return self._streams[stream].decode("utf-8", "replace")
-
-    async def follow(self, sandbox: DockerContainer) -> _Ended:
-        """Start the command and read what it writes until it ends, floods or runs out of time.
-
-        Attached before it is started, or its first words are lost.
-        """
-        clock = asyncio.get_running_loop().time
-        on_its_own_time = False
-        try:
-            async with asyncio.timeout(_ENGINE_SECONDS) as limit, _attached(sandbox) as stream:
-                await self._start(sandbox, clock)
-                on_its_own_time = True
-                limit.reschedule(self.started + self.seconds)
-                code = await self._read(sandbox, stream)
-                limit.reschedule(clock() + _ENGINE_SECONDS)
-                return _Ended(code, await _result(sandbox, code), clock() - self.started)
-        except TimeoutError:
-            if not on_its_own_time:
-                raise
-            return _Ended(_KILLED, "timeout", clock() - self.started)
-
-    async def _start(self, sandbox: DockerContainer, clock: Clock) -> None:
-        """Start the command. Only an answer of the engine's says that it has not been started."""
-        try:
-            await sandbox.start()
-        except aiodocker.DockerError as error:
-            self.started = clock() if error.status == _NO_ANSWER else 0.0
-            raise
-        except BaseException:
-            self.started = clock()
-            raise
-        self.started = clock()
-
-    async def _read(self, sandbox: DockerContainer, stream: Stream) -> int:
-        """Read to the end, or to the flood, and say with what code the command ended."""
-        while message := await stream.read_out():
-            self._take(message.stream, message.data)
-            if self._seen > _DRAIN_CAP:
-                return _KILLED
-        return int((await sandbox.wait())["StatusCode"])
-
-    def _take(self, stream: int, data: bytes) -> None:
-        kept = self._streams[stream]
-        room = _STREAM_CAP - len(kept)
-        kept += data[:room]
-        self._seen += len(data)
-        self.truncated = self.truncated or len(data) > room
-
-
-def _attached(sandbox: DockerContainer) -> Stream:
-    return sandbox.attach(stdin=False, stdout=True, stderr=True, logs=False)
-
-
-async def _result(sandbox: DockerContainer, code: int) -> str:
-    if code == 0:
-        return "ok"
-    if code == _KILLED and (await sandbox.show())["State"]["OOMKilled"]:
-        return "oom"
-    return "failed"
 
 
 _: type[Backend[Command]] = DockerSandbox
