@@ -9,12 +9,12 @@ same way, and the container is what holds against a race.
 import errno
 import os
 import posixpath
-import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.actions import MOUNT, OpenPath
+from proxy.authorization.arguments import candidates
 from proxy.authorization.forbidden import Forbidden
 from proxy.beneath import open_beneath, open_folder, real_path
 from proxy.decision import Allow, Decision, Deny
@@ -23,8 +23,6 @@ from proxy.reasons import Reason
 _LONGEST_PATH = 4096  # PATH_MAX of Linux: a longer text is no path
 _MOST_PARTS = 256
 _MOST_LINKS = 8
-_MARKED = re.compile(r"([=:,@])(?=/|~|\.\.)(?<!:(?=//[^/]))")
-_MOST_MARKED = 64  # more paths in one word are no argument, but a way to keep us busy
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
@@ -102,9 +100,10 @@ class Workspace:
 
         `mounted`: the command will run in a sandbox, which has the workspace at MOUNT.
         """
-        if len(_MARKED.findall(word)) > _MOST_MARKED:
+        found = candidates(word)
+        if found is None:
             return Reason.PATH_UNUSABLE
-        for candidate in set(_candidates(word)) - {"/dev/null"}:
+        for candidate in found:
             path = _as_mounted(candidate, self.folder) if mounted else candidate
             reason = self.check(path)
             if reason is not None:
@@ -220,29 +219,3 @@ def _as_mounted(word: str, folder: str) -> str:
     """A path inside the sandbox as the path that is mounted there."""
     inside = word == MOUNT or word.startswith(f"{MOUNT}/")
     return folder + word[len(MOUNT) :] if inside else word
-
-
-def _candidates(word: str) -> Iterator[str]:
-    """What a program may read as a path in one of its arguments.
-
-    The whole operand, what follows "=" (if=/x, --file=/x) or a first "@" (@/x), what is glued to an
-    option (-f/x, -C../x), and whatever looks like a path behind ":" or "," (host:/x). What follows
-    the scheme of a URL is a host.
-    """
-    if word in {"", "-", "--"}:
-        return
-    name, _, value = word.partition("=")
-    if not word.startswith("-"):
-        yield word
-    else:
-        yield from filter(None, (name[2:] if re.match("-[^-]", name) else "", *_glued(name)))
-    at = word.partition("@")[2] if word.startswith(("@", "-")) else ""
-    yield from filter(None, (value, at))
-    for mark in _MARKED.finditer(word):
-        yield word[mark.end(1) :]
-
-
-def _glued(name: str) -> Iterator[str]:
-    found = re.search(r"/|\.\.|~", name)
-    if found:
-        yield name[found.start() :]
