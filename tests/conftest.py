@@ -13,10 +13,17 @@ import aiodocker
 import aiohttp
 import pytest
 import yaml
+from hypothesis import settings
 
 from proxy.app import App, build, state_folder
 from proxy.config import loader
 from proxy.network.bind import bindings
+
+# A slow machine is no failing property. On CI, hypothesis' own profile makes the examples the same
+# in every run; it has no deadline either.
+if not os.environ.get("CI"):
+    settings.register_profile("local", deadline=None)
+    settings.load_profile("local")
 
 IMAGE = "sidegate-sandbox:test"
 
