@@ -158,3 +158,9 @@ FilePlan = FileRead | FileWrite | FileList
 
 
 Plan = Command | FilePlan | Invoke | Relay | Operate | Known
+
+
+def release(plan: Plan) -> None:
+    """Give back the open file, if the plan holds one."""
+    if isinstance(plan, FilePlan):
+        plan.file.close()

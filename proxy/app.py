@@ -35,7 +35,7 @@ from proxy.operations import Operations
 from proxy.pipeline import Services, build_pipeline
 from proxy.protection.redactor import Redactor
 from proxy.readiness import Readiness
-from proxy.routes import tables
+from proxy.routes import Table, tables
 from proxy.running import Running
 from proxy.server import Door, Server
 from proxy.state.owner import Ownership
@@ -101,6 +101,7 @@ class App:
 
     config: Config
     bindings: tuple[Binding, ...]
+    tables: Mapping[str, Table]
     server: Server
     operations: Operations
     sandbox: DockerSandbox
@@ -133,7 +134,7 @@ class App:
         return door
 
     def _door(self, listener: Listener) -> Door:
-        return self.server.door(listener, tables(self.config)[listener.name])
+        return self.server.door(listener, self.tables[listener.name])
 
     async def _announce(self) -> None:
         """The one line that shows a code. It bypasses the log, which is kept."""
@@ -184,7 +185,8 @@ async def build(
     stack.callback(Ownership(folder).release)
     redactor = Redactor(_held(config))
     logs.configure(redactor.text)
-    metrics = Metrics(VERSION, _route_names(config))
+    table_of = tables(config)
+    metrics = Metrics(VERSION, _route_names(table_of))
     store = SqliteStore(database(config, folder))
     stack.push_async_callback(store.aclose)
     audit = AuditFile(os.path.join(folder, config.audit.path), metrics.audit_failed)
@@ -226,11 +228,11 @@ async def build(
         redactor.text,
         Share(STRANGERS_EACH_MINUTE, time.time),
     )
-    return App(config, bindings, server, operations, sandbox)
+    return App(config, bindings, table_of, server, operations, sandbox)
 
 
-def _route_names(config: Config) -> tuple[str, ...]:
-    rows = (route for table in tables(config).values() for route in table)
+def _route_names(table_of: Mapping[str, Table]) -> tuple[str, ...]:
+    rows = (route for table in table_of.values() for route in table)
     return (*sorted({route.name for route in rows}), "none")
 
 

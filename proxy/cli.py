@@ -164,8 +164,6 @@ def _finish(work: Any) -> Any:
     """Run to the end, and turn what is unavailable into words and an exit code."""
     try:
         return asyncio.run(work)
-    except ConfigError as error:
-        _fail(CONFIG, *error.problems)
     except OSError as error:
         _fail(UNAVAILABLE, str(error))
     except LookupError as error:

@@ -17,7 +17,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Protocol
 
-from proxy.actions import Action, FilePlan, Headers, Json, Plan
+from proxy.actions import Action, Headers, Json, Plan, release
 from proxy.decision import Denied
 
 Address = IPv4Address | IPv6Address
@@ -141,8 +141,7 @@ class Grant:
 
     def close(self) -> None:
         """Give back the open file, if the plan holds one."""
-        if isinstance(self.plan, FilePlan):
-            self.plan.file.close()
+        release(self.plan)
 
 
 @dataclass(frozen=True, slots=True)

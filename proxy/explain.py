@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.actions import FilePlan, Json, ToolCall
+from proxy.actions import Json, ToolCall, release
 from proxy.app import open_workspace
 from proxy.authorization.commands import CommandParser
 from proxy.authorization.policy import Permit
@@ -57,8 +57,8 @@ async def _decide(loaded: Loaded, parser: CommandParser, call: ToolCall) -> Deci
     try:
         policy = build_policy(loaded.config, parser, workspace)
         decision = await policy.decide(call, Principal("explain", Role.CLIENT))
-        if isinstance(decision, Allow) and isinstance(decision.value.plan, FilePlan):
-            decision.value.plan.file.close()
+        if isinstance(decision, Allow):
+            release(decision.value.plan)
     finally:
         if workspace is not None:
             workspace.close()

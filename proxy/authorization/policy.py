@@ -12,7 +12,6 @@ from typing import assert_never
 from proxy.actions import (
     Action,
     Effect,
-    FilePlan,
     Forward,
     Json,
     Known,
@@ -21,6 +20,7 @@ from proxy.actions import (
     Operate,
     Plan,
     ToolCall,
+    release,
 )
 from proxy.authorization.catalogue import Tool
 from proxy.authorization.planner import Planner
@@ -85,8 +85,7 @@ class Policy:
         if isinstance(plan, Deny):
             return plan
         if self._must_ask(tool):
-            if isinstance(plan.value, FilePlan):
-                plan.value.file.close()
+            release(plan.value)
             key = "always_ask" if tool.name in self.always_ask else "auto_approve"
             return Deny(Reason.APPROVAL_UNAVAILABLE, facts=Facts(rule=f"autonomy.{key}"))
         permit = Permit(plan.value, acting=tool.effect is not Effect.READ)

@@ -28,12 +28,12 @@ class Redactor:
         self._held = tuple(held)
         self._rules = compile_rules(self._held)
         self._held_only = compile_rules(self._held, patterns=False)
-        self._rules_with = functools.lru_cache(maxsize=16)(self._compile_with)
+        self._compiled_with = functools.lru_cache(maxsize=16)(self._compile_with)
 
     async def redact(self, raw: Raw) -> Decision[Clean]:
         """What may be sent of a raw answer."""
         principal = raw.grant.principal
-        rules = self._rules_with(principal.presented)
+        rules = self._rules_for(principal.presented)
         tally: Counter[str] = Counter()
         match raw.content:
             case Document(value=value, status=status):
@@ -64,13 +64,16 @@ class Redactor:
             )
         )
 
-    def _compile_with(self, presented: str | None) -> Rules:
+    def _rules_for(self, presented: str | None) -> Rules:
         """The rules for one caller, whose own credential must not come back to anybody either.
 
         The tokens that Sidegate makes have a rule already; rules of one's own cost megabytes.
         """
         if presented is None or re.fullmatch(OWN, presented):
             return self._rules
+        return self._compiled_with(presented)
+
+    def _compile_with(self, presented: str) -> Rules:
         return compile_rules((*self._held, presented))
 
 
