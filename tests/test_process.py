@@ -1,19 +1,25 @@
 """Real programs: those of any Linux, and a Python where one must misbehave."""
 
 import asyncio
+import contextlib
 import gc
 import os
+import signal
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from kernel import open_files
 from wire import until
 
-from proxy.process import Finished, run
+from proxy.process import LINE_BYTES, Finished, Program, run, start
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
+ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+
+Start = Callable[..., Awaitable[Program]]
 
 
 def shell(line: str) -> tuple[str, ...]:
@@ -225,5 +231,290 @@ async def test_runs_leave_no_descriptor_open() -> None:
     before = set(open_files())
     for argv, limit in ((("true",), 10), (("yes",), 10), (("cat",), 1000)):
         await run(argv, b"x", limit=limit, seconds=5)
+
+    assert not [file for file in set(open_files()) - before if file.startswith("pipe:")]
+
+
+@pytest.fixture
+async def begin() -> AsyncIterator[Start]:
+    """`start`, and the end of what it started."""
+    programs: list[Program] = []
+
+    async def begun(*argv: str, **env: str) -> Program:
+        programs.append(await start(argv, ENV | env))
+        return programs[-1]
+
+    yield begun
+    for program in programs:
+        await program.stop(0)
+
+
+async def said(program: Program) -> list[str]:
+    async with asyncio.timeout(5):
+        return [line async for line in program.lines()]
+
+
+async def test_lines_of_both_outputs_come_in_order_and_then_the_exit_code(begin: Start) -> None:
+    program = await begin(*shell("echo one; echo two >&2; echo three; printf four; exit 3"))
+
+    assert await said(program) == ["one", "two", "three", "four"]
+    assert await program.wait() == 3
+
+
+async def test_lines_come_while_the_program_goes_on(begin: Start) -> None:
+    program = await begin(*shell("echo up; exec sleep 60"))
+
+    async with asyncio.timeout(5):
+        assert await anext(program.lines()) == "up"
+
+
+async def test_a_started_program_has_the_given_environment_and_nothing_else(begin: Start) -> None:
+    program = await begin("env", HOME="/nowhere", TOKEN="secret value")
+
+    assert sorted(await said(program)) == [
+        "HOME=/nowhere",
+        f"PATH={ENV['PATH']}",
+        "TOKEN=secret value",
+    ]
+
+
+async def test_a_started_program_is_looked_up_in_the_path_it_is_given(
+    begin: Start, tmp_path: Path
+) -> None:
+    own = tmp_path / "cat"
+    own.write_text("#!/bin/sh\necho own\n")
+    own.chmod(0o755)
+
+    assert await said(await begin("cat", PATH=f"{tmp_path}:{ENV['PATH']}")) == ["own"]
+
+
+async def test_no_shell_reads_the_arguments_of_a_started_program(begin: Start) -> None:
+    arguments = ["$(id)", "a b; id", "*", "", "-n", "--"]
+    program = await begin(*PYTHON, "import sys; print(sys.argv[1:])", *arguments)
+
+    assert await said(program) == [f"{arguments!r}"]
+
+
+async def test_a_started_program_has_no_input_and_no_descriptor_of_ours(begin: Start) -> None:
+    assert await said(await begin("cat")) == []
+    program = await begin(*PYTHON, "import os; print(os.listdir('/proc/self/fd'))")
+
+    assert await said(program) == ["['0', '1', '2', '3']"]  # the last is that of the listing
+
+
+async def test_a_started_program_gains_no_privileges(begin: Start) -> None:
+    """A set-user-id program would be neither ours to signal nor killed with us."""
+    assert "NoNewPrivs:\t1" in await said(await begin("cat", "/proc/self/status"))
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"), [(LINE_BYTES, LINE_BYTES), (LINE_BYTES + 1, LINE_BYTES), (99_999, LINE_BYTES)]
+)
+async def test_a_long_line_is_cut_and_the_next_one_is_whole(
+    begin: Start, size: int, kept: int
+) -> None:
+    program = await begin(*PYTHON, f"print('x' * {size}); print('next')")
+
+    assert await said(program) == ["x" * kept, "next"]
+
+
+async def test_a_flood_without_a_line_end_is_one_line_at_most(begin: Start) -> None:
+    program = await begin(*shell("head -c 20000000 /dev/zero; echo; echo end"))
+
+    assert await said(program) == ["\0" * LINE_BYTES, "end"]
+
+
+async def test_an_endless_flood_leaves_the_loop_to_others(begin: Start) -> None:
+    program = await begin(*shell("exec cat /dev/zero"))
+    reading = asyncio.create_task(said(program))
+    started = time.monotonic()
+    for _ in range(20):
+        await asyncio.sleep(0.005)
+
+    assert time.monotonic() - started < 2
+    await program.stop(5)
+    assert await reading == ["\0" * LINE_BYTES]
+
+
+async def test_what_is_no_text_is_a_line_all_the_same(begin: Start) -> None:
+    assert await said(await begin(*shell(r"printf '\377\r\n\n\033[1mx\n'"))) == [
+        "\ufffd",
+        "",
+        "\x1b[1mx",
+    ]
+
+
+@pytest.mark.parametrize("program", ["/nonexistent/program", "no-such-program", "/etc/passwd", "/"])
+async def test_a_program_that_cannot_be_started_is_named(program: str) -> None:
+    before = set(open_files())
+    with pytest.raises(FileNotFoundError) as raised:
+        await start((program,), ENV)
+
+    assert raised.value.filename == program
+    assert set(open_files()) <= before
+
+
+async def test_a_start_that_fails_late_leaves_no_descriptor_open() -> None:
+    before = set(open_files())
+    with pytest.raises(OSError, match="too long"):
+        await start(("true", "x" * 200_000), ENV)
+    await asyncio.sleep(0)
+
+    assert set(open_files()) <= before
+
+
+async def test_a_program_that_fails_to_run_ends_at_once(begin: Start, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/nonexistent\n")
+    script.chmod(0o755)
+    program = await begin(str(script))
+
+    assert await program.wait() != 0
+
+
+async def test_without_the_leash_no_program_is_started(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as raised:
+        await start((sys.executable,), {"PATH": str(tmp_path)})
+
+    assert raised.value.filename == "setpriv"
+
+
+async def test_a_stopped_program_may_end_in_its_own_way(begin: Start) -> None:
+    program = await begin(
+        *shell("trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done")
+    )
+    lines = program.lines()
+    assert await anext(lines) == "up"
+
+    await program.stop(5)
+
+    assert [line async for line in lines][-1:] == ["bye"]  # a shell also says what its child did
+    assert await program.wait() == 7
+
+
+async def test_a_program_that_will_not_stop_is_killed(begin: Start) -> None:
+    program = await begin(*shell("trap '' TERM INT HUP; echo up; while :; do sleep 1; done"))
+    assert await anext(program.lines()) == "up"
+    started = time.monotonic()
+
+    await program.stop(0.1)
+
+    assert 0.1 <= time.monotonic() - started < 2
+    assert await program.wait() == -signal.SIGKILL
+    assert is_gone(program.pid)
+
+
+async def test_stopping_ends_the_children_too(begin: Start) -> None:
+    line = "sh -c \"trap '' TERM; echo \\$\\$; while :; do sleep 0.1; done\" & wait"
+    program = await begin(*shell(line))
+    child = int(await anext(program.lines()))
+
+    await program.stop(0.1)
+
+    await until(lambda: is_ended(child), seconds=1)
+
+
+async def test_stopping_twice_is_no_error(begin: Start) -> None:
+    program = await begin("sleep", "60")
+
+    await asyncio.gather(program.stop(1), program.stop(1))
+    await program.stop(1)
+
+    assert await program.wait() == -signal.SIGTERM
+
+
+async def test_what_an_ended_program_left_behind_is_killed(begin: Start) -> None:
+    """It holds the other end of the pipe, and would keep the lines from ending."""
+    program = await begin(*shell("sleep 60 & echo $!; exit 0"))
+    started = time.monotonic()
+
+    (child,) = await said(program)
+
+    assert time.monotonic() - started < 2
+    await until(lambda: is_ended(int(child)), seconds=1)
+
+
+async def test_what_fled_from_its_session_does_not_keep_the_lines_from_ending(
+    begin: Start, tmp_path: Path
+) -> None:
+    file = tmp_path / "pid"
+    fled = f"setsid sh -c 'echo $$ >{file}; exec sleep 60' &"
+    program = await begin(*shell(f"{fled} until [ -s {file} ]; do sleep 0.01; done"))
+    started = time.monotonic()
+
+    assert await said(program) == []
+    assert time.monotonic() - started < 3
+    os.kill(await pid_in(file), signal.SIGKILL)
+
+
+async def test_cancelled_waiting_and_stopping_leave_no_process(begin: Start) -> None:
+    program = await begin(*shell("trap '' TERM; echo up; while :; do sleep 0.05; done"))
+    assert await anext(program.lines()) == "up"
+    waiting = asyncio.create_task(program.wait())
+    stopping = asyncio.create_task(program.stop(30))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    stopping.cancel()
+    await asyncio.wait({waiting, stopping})
+
+    assert stopping.cancelled()
+    assert is_gone(program.pid)
+
+
+def running(argument: str) -> list[str]:
+    """The processes that have this argument."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if argument.encode() in (process / "cmdline").read_bytes().split(b"\0"):
+                found.append(process.name)
+    return found
+
+
+@pytest.mark.parametrize("seconds", [0, 0.001, 0.005, 0.02])
+async def test_a_cancelled_start_leaves_no_process(seconds: float) -> None:
+    before, mark = set(open_files()), f"60.{os.getpid()}"
+    task = asyncio.create_task(start(("sleep", mark), ENV))
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        await task.result().stop(1)
+
+    await until(lambda: not running(mark), seconds=1)
+    assert [file for file in set(open_files()) - before if file.startswith("pipe:")] == []
+
+
+async def test_a_killed_parent_takes_its_program_along(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    script = f"""
+import asyncio
+from proxy.process import start
+
+async def main():
+    program = await start(("/bin/sh", "-c", "echo $$ >{file}; exec sleep 60"), {ENV!r})
+    await program.wait()
+
+asyncio.run(main())
+"""
+    parent = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, cwd=Path(__file__).parent.parent
+    )
+    pid = await pid_in(file)
+    assert not is_ended(pid)
+
+    parent.kill()
+    await parent.wait()
+
+    await until(lambda: is_ended(pid), seconds=2)
+
+
+async def test_started_programs_leave_no_descriptor_open() -> None:
+    before = set(open_files())
+    for argv in (("true",), ("yes",), ("sleep", "60")):
+        program = await start(argv, ENV)
+        await asyncio.sleep(0.02)
+        await program.stop(1)
+    await asyncio.sleep(0)
 
     assert not [file for file in set(open_files()) - before if file.startswith("pipe:")]
