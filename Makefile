@@ -7,7 +7,7 @@ BIN    := .venv/bin
 LAYERS := network authentication authorization isolation protection
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run test test-fast check format lock engine clean bootstrap
+.PHONY: help run test test-fast check format docs lock engine clean bootstrap
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -31,6 +31,9 @@ check: bootstrap ## format, lint and types
 format: bootstrap ## rewrites what the formatter and the linter can
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+docs: bootstrap ## the tables of the documentation, and the schema, from the code
+	@$(BIN)/python deploy/tables.py
 
 lock: bootstrap ## the locks after a change of pyproject.toml (UPGRADE=1: newest versions)
 	@deploy/lock $(if $(UPGRADE),--upgrade)

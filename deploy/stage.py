@@ -150,6 +150,7 @@ class Stage:
         config = {
             "state_dir": str(self.folder / "state"),
             "gateway": {"host": "127.0.0.1", "port": self.gateway_port},
+            "admin": {"port": 0},
             "metrics": {"port": self.metrics_port},
             "upstream": {
                 "url": self.agent,

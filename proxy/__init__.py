@@ -13,12 +13,13 @@ stops at the first refusal. `exchange` holds the values that pass from one to th
 
 Modules stand on floors and import only from floors below; layers never import each other.
 
-    0  reasons decision actions exchange    what is said
-    1  config beneath process limits        what is stood upon
-    2  protocols state                      the wire and the memory
+    0  reasons decision scope actions exchange      what is said
+    1  config beneath process seal limits           what is stood upon
+    2  protocols state                              the wire and the memory
     3  network authentication authorization isolation protection
-    4  trace metrics audit running readiness operations routes pipeline
-    5  server listeners                     the edge
-    6  app admin explain logs               put together
-    7  cli
+    4  trace metrics audit hints running readiness  what is known of it
+       places mounting operations routes pipeline delivery upkeep
+    5  server connection listeners                  the edge
+    6  app assembly admin explain logs              put together
+    7  cli command operator_cli
 """

@@ -6,14 +6,19 @@ counterpart is `exchange`, whose passports carry them.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from proxy.scope import Minting
 
 MOUNT = "/workspace"
 """Where a sandbox sees the workspace."""
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+
+Before = Callable[[], Awaitable[None]]
+"""Awaited when the agent is reached and has received nothing yet; OSError keeps it so."""
 
 
 class Effect(StrEnum):
@@ -59,14 +64,18 @@ class Relay:
     target: str
     headers: Headers
     body: bytes
+    before: Before | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Words for the agent, through its webhook."""
+    """Words for the agent, through a webhook."""
 
-    text: str
     relay: Relay
+    key: str = ""
+    """The provider's own id of the message, where it has one: it is delivered once."""
+    queued: bool = False
+    """Whether it is stored first and delivered later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +92,21 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Operate:
-    """Something that Sidegate itself does, such as `tokens.revoke`."""
+    """Something that Sidegate itself does, such as `tokens.revoke`, to `subject`."""
 
     verb: str
-    arguments: Mapping[str, str] = field(default_factory=dict)
+    subject: str = ""
+    minting: Minting | None = None
 
 
-Action = ToolCall | Message | Forward | Listing | Operate
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A question of a webhook's provider, whose answer follows from the question itself."""
+
+    answer: Json
+
+
+Action = ToolCall | Message | Forward | Listing | Operate | Challenge
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +162,20 @@ class Invoke:
     path: str
     arguments: Mapping[str, Json]
     seconds: float
+    before: Before | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """Store a message, durably and once under its key, and deliver it later.
+
+    `channel` and `path` say where it came in.
+    """
+
+    relay: Relay
+    key: str
+    channel: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +188,7 @@ class Known:
 FilePlan = FileRead | FileWrite | FileList
 
 
-Plan = Command | FilePlan | Invoke | Relay | Operate | Known
+Plan = Command | FilePlan | Invoke | Relay | Enqueue | Operate | Known
 
 
 def release(plan: Plan) -> None:

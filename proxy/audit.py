@@ -13,9 +13,9 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from proxy.actions import Json, ToolCall
+from proxy.actions import Json, Operate, ToolCall
 from proxy.decision import Allow, Deny
-from proxy.exchange import Clock, Grant, Role
+from proxy.exchange import Address, Clock, Grant, Role
 from proxy.limits import Share
 from proxy.protocols.strict_json import dumps
 from proxy.trace import Outcome, Step, Trace
@@ -141,14 +141,23 @@ def _subject(trace: Trace) -> dict[str, Json]:
     subject: dict[str, Json] = {
         "request_id": inbound.request_id,
         "door": inbound.route.door,
-        "peer": str(inbound.connection.address or "local"),
+        "peer": str(_address(trace) or "local"),
         "principal": trace.principal.id if trace.principal else None,
     }
     if grant is not None:
         subject["action"] = type(grant.action).__name__
         if isinstance(grant.action, ToolCall):
             subject["tool"] = grant.action.tool
+        elif isinstance(grant.action, Operate):
+            subject["verb"] = grant.action.verb
+            subject["subject"] = grant.action.subject[:100]
     return subject
+
+
+def _address(trace: Trace) -> Address | None:
+    """The client's address, which a trusted proxy states for it."""
+    forwarded = trace.peer.forwarded if trace.peer else None
+    return forwarded.address if forwarded else trace.inbound.connection.address
 
 
 def _digest(grant: Grant) -> dict[str, Json]:

@@ -17,6 +17,22 @@ from proxy.reasons import Layer, Reason
 T_co = TypeVar("T_co", covariant=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Where somebody stands under a rate of `limit` uses in `window` seconds.
+
+    `remaining` uses are left, all of them again in `reset` seconds; `wait` is the time to the next,
+    None where this one was let through.
+    """
+
+    policy: str
+    limit: int
+    window: int
+    remaining: int
+    reset: float
+    wait: float | None = None
+
+
 class Facts(TypedDict, total=False):
     """The closed set of what observers may learn beside the decision itself.
 
@@ -27,6 +43,12 @@ class Facts(TypedDict, total=False):
     """How a pairing attempt ended: paired, wrong or locked."""
     retry_after: float
     """Seconds until the same request may succeed."""
+    quota: Quota
+    """Where the caller stands under the rate that was counted."""
+    channel: str
+    """The channel whose webhook was verified."""
+    verification: str
+    """How that ended: verified, invalid, stale, replayed, closed or denied."""
     rule: str
     """The configuration key that decided, e.g. `autonomy.allowed_commands`."""
     runtime: str

@@ -11,7 +11,7 @@ All are frozen: a skipped layer is a type error, not a silent hole.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -19,6 +19,7 @@ from typing import Protocol
 
 from proxy.actions import Action, Headers, Json, Plan, release
 from proxy.decision import Denied
+from proxy.scope import UNBOUND, Scope
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -29,16 +30,23 @@ class Role(StrEnum):
 
     PUBLIC = "public"
     CLIENT = "client"
+    AGENT = "agent"
     OPERATOR = "operator"
 
 
 class Access(StrEnum):
-    """The credential that a route asks for. `NOBODY` has one: nothing is served there."""
+    """The credential that a route asks for. `NOBODY` has one: nothing is served there.
+
+    `BEARER` may be waived by `require_pairing: false`; `OPERATOR`, a bearer token too, never.
+    """
 
     NOBODY = "nobody"
     PUBLIC = "public"
     CODE = "code"
+    LINK = "link"
     BEARER = "bearer"
+    OPERATOR = "operator"
+    CHANNEL = "channel"
     LOCAL_USER = "local-user"
 
 
@@ -46,7 +54,10 @@ class Body(Protocol):
     """The body of a request, not yet read."""
 
     async def read(self) -> bytes:
-        """The whole body; raises Malformed(BODY_TOO_LARGE) past the listener's limit."""
+        """The whole body, as often as it is asked for.
+
+        Raises Malformed: BODY_TOO_LARGE past the listener's limit, BODY_LATE past its time.
+        """
         ...
 
 
@@ -54,13 +65,19 @@ class Body(Protocol):
 class Listener:
     """A socket that Sidegate serves.
 
-    `networks`: who may connect (None: everybody). `hosts`: Host names accepted beside loopback and
-    the address connected to (None: not checked, for sockets that no browser reaches).
+    `networks`: who may connect (None: everybody). `hosts`: Host names accepted (None: not checked,
+    for sockets that no browser reaches); with `own_names`, loopback and the address connected to
+    are accepted beside them. `origins`: pages of others that may call. `proxies`: from where the
+    client's address is taken out of `client_header` (None: the standard ones).
     """
 
     name: str
     networks: tuple[Network, ...] | None
-    hosts: frozenset[str] | None
+    hosts: Container[str] | None
+    own_names: bool = True
+    origins: frozenset[str] = frozenset()
+    proxies: tuple[Network, ...] = ()
+    client_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +94,10 @@ class Route:
     codec: "Codec"
     access: Access = Access.BEARER
     door: str = "front"
-    limited: bool = False
+    limit: str | None = None
+    """The rate that requests here count toward, for each address: a key of layer 1's limiters."""
+    channel: str | None = None
+    """The channel whose webhook this is, where access is CHANNEL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +128,28 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """An admitted connection. `key` is what limits and lockouts count by."""
+    """An admitted connection. `key` is what limits and lockouts count by.
+
+    `forwarded`: the client, as a trusted proxy states it; None where no proxy stands between.
+    """
 
     key: str
     uid: int | None = None
+    forwarded: "Forwarded | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarded:
+    """What a trusted proxy says of the request that it passes on."""
+
+    address: Address
+    scheme: str
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking. `id` names the credential, never reveals it.
+    """Who is asking. `id` names the credential, never reveals it; `peer` is where it came from.
 
     `issued` is the credential made for this very answer; `presented` the one that came with the
     request. Both are values that must not be seen anywhere else.
@@ -124,13 +157,30 @@ class Principal:
 
     id: str
     role: Role
+    peer: Peer | None = None
+    scope: Scope = UNBOUND
     issued: str | None = field(default=None, repr=False)
     presented: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
+class OnceKey:
+    """What makes a request the same as another: a digest of who, where and the key they gave.
+
+    `fingerprint`: a digest of the body. `channel`: the key is a provider's message id.
+    """
+
+    key: str
+    fingerprint: str
+    channel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
-    """Permission in hand: who may do what, and exactly how it will be done."""
+    """Permission in hand: who may do what, and exactly how it will be done.
+
+    With `once`, it is done once under that key, and answered again from memory.
+    """
 
     request_id: str
     door: str
@@ -138,6 +188,7 @@ class Grant:
     action: Action
     plan: Plan
     acting: bool
+    once: OnceKey | None = None
 
     def close(self) -> None:
         """Give back the open file, if the plan holds one."""
@@ -154,10 +205,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An answer that is known as a whole: a JSON value, with the HTTP status where it has one."""
+    """An answer that is known as a whole: a JSON value, with the HTTP status where it has one.
+
+    `issued` is a credential made for this very answer, which the value does not hold.
+    """
 
     value: Json
     status: int = 200
+    issued: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +234,14 @@ Content = Document | Stream
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """What was answered, not yet safe to show. Carries the grant that it was done under."""
+    """What was answered, not yet safe to show. Carries the grant that it was done under.
+
+    `replayed`: it was done earlier, under the same idempotency key.
+    """
 
     grant: Grant
     content: Content
+    replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +250,7 @@ class Clean:
 
     content: Content
     issued: str | None = field(default=None, repr=False)
+    replayed: bool = False
     tally: Counter[str] = field(default_factory=Counter)
 
 

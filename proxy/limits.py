@@ -1,56 +1,173 @@
 """How often somebody may do something.
 
-Rates follow GCRA (the virtual scheduling form of ITU-T I.371): exact waiting times and one number
-per key. The table is bounded; who is limited is forgotten only when many others came since.
+Rates follow GCRA (the virtual scheduling form of ITU-T I.371), counted in whole microseconds. Laws:
+
+    In any T seconds one bucket lets rate + rate * T / 60 uses through, and no more.
+    A waiting time is exact: before it the answer is the same, after it there is room.
+    A key is forgotten once it has all its uses again, when forgetting changes nothing. Strangers
+    never bring that about: who comes while the table is full shares one bucket with all who do.
+
+This is no library's limiter because those at hand forget by age. In throttled-py 3.5 a key that was
+limited had all its uses again after strangers had come, and one in three callers that came back
+after exactly the time they were told was told to wait again.
 """
 
+import time
+from heapq import heappop, heappush, heapreplace
 from typing import Protocol
 
-from throttled.asyncio import MemoryStore, RateLimiterType, Throttled, rate_limiter
-
+from proxy.decision import Quota
 from proxy.exchange import Clock
 
-_MAX_KEYS = 10_000
+MAX_KEYS = 10_000
+WINDOW = 60
+USE = WINDOW * 1_000_000
+"""What one use pours into a bucket, which each microsecond drains by its rate."""
+OVERFLOW = ""
+"""The bucket of all who come while the table is full."""
+_IN_FLIGHT = 2_000_000
+"""Microseconds that a key holds its place while a server is asked, which takes less."""
 
 
 class Limiter(Protocol):
     """One rate, for many keys."""
 
-    async def hit(self, key: str) -> float | None:
-        """Count one use by `key`; the seconds to wait where that is one too many, else None."""
+    async def hit(self, key: str) -> Quota | None:
+        """Count one use by `key`; where that leaves it, None where there is no limit.
+
+        Raises OSError where the count cannot be kept.
+        """
         ...
+
+    def keys(self) -> int:
+        """How many keys have a bucket of their own."""
+        ...
+
+
+class Buckets(Protocol):
+    """Buckets that replicas share."""
+
+    async def pour(self, policy: str, key: str, rate: int) -> tuple[bool, int]:
+        """Pour one use in where it fits, at once for all: whether it did, and the level then.
+
+        Raises OSError where nobody can tell.
+        """
+        ...
+
+
+def fits(level: int, rate: int) -> bool:
+    """Whether one use more goes into a bucket, which holds as many as come in a minute."""
+    return level + USE <= rate * USE
 
 
 class Unlimited:
     """No limit."""
 
-    async def hit(self, key: str) -> float | None:  # noqa: ARG002 - the interface's argument
+    async def hit(self, key: str) -> Quota | None:  # noqa: ARG002 - the interface's argument
         """Never limited."""
         return None
+
+    def keys(self) -> int:
+        """None is needed."""
+        return 0
 
 
 class Closed:
     """A rate of zero: nobody, ever."""
 
-    async def hit(self, key: str) -> float | None:  # noqa: ARG002 - the interface's argument
+    def __init__(self, policy: str) -> None:
+        self._policy = policy
+
+    async def hit(self, key: str) -> Quota | None:  # noqa: ARG002 - the interface's argument
         """Always limited; a minute is when asking again may meet another configuration."""
-        return 60.0
+        return Quota(self._policy, 0, WINDOW, 0, WINDOW, wait=WINDOW)
+
+    def keys(self) -> int:
+        """None is needed."""
+        return 0
 
 
 class PerMinute:
-    """`rate` uses a minute, which may come at once."""
+    """`rate` uses a minute, which may come at once.
 
-    def __init__(self, rate: int) -> None:
-        self._throttled = Throttled(
-            using=RateLimiterType.GCRA.value,
-            quota=rate_limiter.per_min(rate, burst=rate),
-            store=MemoryStore(options={"MAX_SIZE": _MAX_KEYS}),
-        )
+    The table's times are in microseconds times the rate, where a bucket's level is the time until
+    it is empty: one number is the bucket, its end, and exact.
+    """
 
-    async def hit(self, key: str) -> float | None:
+    def __init__(
+        self, policy: str, rate: int, max_keys: int, clock: Clock, buckets: Buckets | None = None
+    ) -> None:
+        self._policy = policy
+        self._rate = rate
+        self._clock = clock
+        self._buckets = buckets
+        self._table = _Table(max_keys)
+
+    async def hit(self, key: str) -> Quota | None:
         """Count one use by `key`."""
-        result = await self._throttled.limit(key)
-        return result.state.retry_after if result.limited else None
+        now = self._now()
+        name = self._table.place(key, now)
+        passed, level = await self._pour(name, now)
+        self._table.keep(name, now + level)
+        return _quota(self._policy, self._rate, level, passed=passed)
+
+    def keys(self) -> int:
+        """How many keys have a bucket that is not empty."""
+        self._table.forget(self._now())
+        return len(self._table)
+
+    def _now(self) -> int:
+        return round(self._clock() * 1e6) * self._rate
+
+    async def _pour(self, name: str, now: int) -> tuple[bool, int]:
+        if self._buckets is not None:
+            self._table.keep(name, now + _IN_FLIGHT * self._rate)
+            return await self._buckets.pour(self._policy, name, self._rate)
+        level = max(0, self._table.until(name) - now)
+        return (True, level + USE) if fits(level, self._rate) else (False, level)
+
+
+class _Table:
+    """Keys and until when each is live; at most `most`, and OVERFLOW.
+
+    Each has one entry in a heap, at its end or earlier: an entry that comes up too early is put
+    back, which a use since has paid for.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._until: dict[str, int] = {}
+        self._ends: list[tuple[int, str]] = []
+
+    def __len__(self) -> int:
+        return len(self._until) - (OVERFLOW in self._until)
+
+    def place(self, key: str, now: int) -> str:
+        """The bucket that `key` goes by."""
+        self.forget(now)
+        return key if key in self._until or len(self) < self._most else OVERFLOW
+
+    def until(self, name: str) -> int:
+        """When the bucket is empty; long ago where there is none."""
+        return self._until.get(name, 0)
+
+    def keep(self, name: str, until: int) -> None:
+        """Remember a bucket at least until then."""
+        known = self._until.get(name)
+        if known is None:
+            heappush(self._ends, (until, name))
+        self._until[name] = until if known is None else max(until, known)
+
+    def forget(self, now: int) -> None:
+        """Forget whoever has all uses again."""
+        while self._ends and self._ends[0][0] <= now:
+            name = self._ends[0][1]
+            until = self._until[name]
+            if until > now:
+                heapreplace(self._ends, (until, name))
+            else:
+                heappop(self._ends)
+                del self._until[name]
 
 
 class Share:
@@ -75,8 +192,29 @@ class Share:
         return left_out if self._taken <= self._each_minute else None
 
 
-def per_minute(rate: int | None) -> Limiter:
-    """The limiter for a configured rate: None is no limit, 0 is none at all."""
+def per_minute(
+    policy: str,
+    rate: int | None,
+    *,
+    max_keys: int = MAX_KEYS,
+    clock: Clock = time.monotonic,
+    buckets: Buckets | None = None,
+) -> Limiter:
+    """The limiter for a configured rate: None is no limit, 0 is none at all.
+
+    Without `buckets` it counts in memory. `clock` need not know the date, and must not go back.
+    """
     if rate is None:
         return Unlimited()
-    return PerMinute(rate) if rate > 0 else Closed()
+    return PerMinute(policy, rate, max_keys, clock, buckets) if rate > 0 else Closed(policy)
+
+
+def _quota(policy: str, rate: int, level: int, *, passed: bool) -> Quota:
+    wait = None if passed else _seconds(level + USE - rate * USE, rate)
+    remaining = max(0, rate * USE - level) // USE
+    return Quota(policy, rate, WINDOW, remaining, _seconds(level, rate), wait)
+
+
+def _seconds(level: int, rate: int) -> float:
+    """How long it takes for so much to drain."""
+    return -(-level // rate) / 1e6

@@ -4,6 +4,7 @@ Labels come from closed sets and start at zero, so that a rate has something to 
 caller can make a time series. Never a token, address, path, sender, argument or free tool name.
 """
 
+import itertools
 import platform
 from collections.abc import Callable
 
@@ -30,6 +31,8 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 ALLOWED = "allowed"
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+CHANNELS = ("webhook", "telegram", "discord", "slack", "whatsapp", "github", "standard")
+_VERIFICATIONS = ("verified", "invalid", "stale", "replayed", "closed", "denied")
 _SANDBOX_RESULTS = ("ok", "failed", "timeout", "oom", "lost")
 
 
@@ -49,6 +52,9 @@ class Metrics:
             "http_request_duration", "Time to the end of the answer.", ("route",)
         )
         self._pairings = self._counter("pairing_attempts", "Pairing attempts.", ("result",))
+        self._verifications = self._counter(
+            "webhook_verifications", "Webhooks verified.", ("channel", "result")
+        )
         self._sandbox_runs = self._counter(
             "sandbox_runs", "Commands that ran.", ("runtime", "result")
         )
@@ -75,6 +81,8 @@ class Metrics:
             self._request_seconds.labels(route)
         for result in ("paired", "wrong", "locked"):
             self._pairings.labels(result)
+        for channel, result in itertools.product(CHANNELS, _VERIFICATIONS):
+            self._verifications.labels(channel, result)
         for status in ("none", "2xx", "3xx", "4xx", "5xx"):
             self._upstream.labels(status)
         for result in _SANDBOX_RESULTS:
@@ -102,6 +110,8 @@ class Metrics:
         facts = decision.facts
         if "pairing" in facts:
             self._pairings.labels(facts["pairing"]).inc()
+        if "verification" in facts:
+            self._verifications.labels(facts["channel"], facts["verification"]).inc()
         if "runtime" in facts:
             self._sandbox_runs.labels(facts["runtime"], facts["result"]).inc()
             self._sandbox_seconds.labels(facts["runtime"]).observe(step.seconds)

@@ -6,10 +6,12 @@
 configuration, and replaced whole.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.actions import Command, FilePlan, Invoke, Operate, Relay
+from proxy.actions import Command, Enqueue, FilePlan, Invoke, Operate, Relay
 from proxy.authentication.authenticator import Authenticator
+from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
 from proxy.authorization.authorizer import Authorizer
@@ -19,8 +21,9 @@ from proxy.authorization.paths import Workspace
 from proxy.authorization.planner import Planner
 from proxy.authorization.policy import Policy
 from proxy.config.model import AutonomyConfig, Config
-from proxy.exchange import Clean, Inbound
+from proxy.exchange import Clean, Inbound, Principal
 from proxy.isolation.executor import Backend, Executor
+from proxy.isolation.once import Once
 from proxy.limits import Limiter
 from proxy.network.ingress import Ingress
 from proxy.protection.redactor import Redactor
@@ -44,6 +47,10 @@ class Pipeline:
         principal = await trace.step(
             Layer.AUTHENTICATION, self.authenticator.authenticate(inbound, peer)
         )
+        return await self.resume(inbound, principal, trace)
+
+    async def resume(self, inbound: Inbound, principal: Principal, trace: Trace) -> Clean:
+        """The layers that follow once it is known who asks: a stored message begins here."""
         grant = await trace.step(Layer.AUTHORIZATION, self.authorizer.authorize(inbound, principal))
         raw = await trace.step(Layer.ISOLATION, self.executor.execute(grant))
         return await trace.step(Layer.PROTECTION, self.redactor.redact(raw))
@@ -53,27 +60,42 @@ class Pipeline:
 class Services:
     """What outlives a change of the configuration."""
 
-    pairing_limiter: Limiter
+    limiters: Mapping[str, Limiter]
     pairing: Pairing
     tokens: TokenBook
+    channels: Channels
     parser: CommandParser
     workspace: Workspace | None
     redactor: Redactor
+    once: Once
     sandbox: Backend[Command]
     files: Backend[FilePlan]
     upstream: Backend[Invoke | Relay]
+    inbox: Backend[Enqueue]
     operations: Backend[Operate]
 
 
 def build_pipeline(config: Config, services: Services) -> Pipeline:
     """The layers for this configuration."""
     return Pipeline(
-        Ingress(services.pairing_limiter),
+        Ingress(services.limiters),
         Authenticator(
-            services.pairing, services.tokens, require_pairing=config.gateway.require_pairing
+            services.pairing,
+            services.tokens,
+            services.channels,
+            require_pairing=config.gateway.require_pairing,
         ),
-        Authorizer(build_policy(config, services.parser, services.workspace)),
-        Executor(services.sandbox, services.files, services.upstream, services.operations),
+        Authorizer(
+            build_policy(config, services.parser, services.workspace), services.limiters["tools"]
+        ),
+        Executor(
+            services.sandbox,
+            services.files,
+            services.upstream,
+            services.inbox,
+            services.operations,
+            services.once,
+        ),
         services.redactor,
     )
 

@@ -37,7 +37,7 @@ class Reason(Enum):
     ORIGIN_NOT_ALLOWED = (
         "origin-not-allowed", Layer.NETWORK, 403,
         "The request comes from a web page of another origin.",
-        "Call from a program, or from a page that is served under this very host and port.",
+        "Call from a program, or add the page's origin to gateway.allowed_origins.",
     )
     TARGET_MALFORMED = (
         "target-malformed", Layer.NETWORK, 400,
@@ -74,6 +74,11 @@ class Reason(Enum):
         "Nothing is served at this method and path.",
         "See the documented routes; an agent's own path must be listed in upstream.routes.",
     )
+    REQUEST_LATE = (
+        "request-late", Layer.NETWORK, 408,
+        "The request line and headers did not arrive in time.",
+        "Send the whole head at once; gateway.header_timeout_secs is the time that it has.",
+    )
     RATE_LIMITED = (
         "rate-limited", Layer.NETWORK, 429,
         "Too many requests from your address.",
@@ -106,18 +111,59 @@ class Reason(Enum):
         "Run the command as the user that runs Sidegate.",
     )
 
+    SIGNATURE_INVALID = (
+        "signature-invalid", Layer.AUTHENTICATION, 401,
+        "The signature or secret of this webhook is missing or wrong.",
+        "Give the provider and channels_config the same secret, and sign the bytes that are sent.",
+    )
+    WEBHOOK_STALE = (
+        "webhook-stale", Layer.AUTHENTICATION, 401,
+        "The webhook was signed too long ago, or in the future.",
+        "Set the clocks of both sides; five minutes of difference are accepted.",
+    )
+    WEBHOOK_REPLAYED = (
+        "webhook-replayed", Layer.AUTHENTICATION, 401,
+        "This very webhook has been received before.",
+        "Sign each attempt anew, with the time of the attempt.",
+    )
+    CHANNEL_CLOSED = (
+        "channel-closed", Layer.AUTHENTICATION, 401,
+        "This channel has no secret, so that nothing that it sends can be verified.",
+        "Set the channel's secret in channels_config.",
+    )
+    SENDER_NOT_ALLOWED = (
+        "sender-not-allowed", Layer.AUTHENTICATION, 403,
+        "The sender is not in the channel's list.",
+        "Add the sender's id to allowed_users or allowed_numbers of the channel.",
+    )
+    VERIFY_TOKEN_WRONG = (
+        "verify-token-wrong", Layer.AUTHENTICATION, 403,
+        "This is no subscription request with the right verify token.",
+        "Give the provider and channels_config.whatsapp.verify_token the same token.",
+    )
+    STATE_UNAVAILABLE = (
+        "state-unavailable", None, 503,
+        "The state cannot be read or written, so nothing is decided.",
+        "See sidegate status and the log: the disk, or the server that state.url names.",
+    )
+
     BODY_TOO_LARGE = (
-        "body-too-large", Layer.AUTHORIZATION, 413,
+        "body-too-large", None, 413,
         "The body is larger than this listener accepts.",
         "Send less, or raise gateway.max_body_bytes.",
     )
+    BODY_LATE = (
+        "body-late", None, 408,
+        "The body did not arrive in time.",
+        "Send it faster, or raise gateway.request_timeout_secs.",
+    )
     BODY_MALFORMED = (
-        "body-malformed", Layer.AUTHORIZATION, 400,
+        "body-malformed", None, 400,
         "The body is not the JSON that this route expects.",
         "Send one strict JSON object: UTF-8, no duplicate keys, no NaN, at most 64 levels deep.",
     )
     BODY_UNTYPED = (
-        "body-untyped", Layer.AUTHORIZATION, 415,
+        "body-untyped", None, 415,
         "This route takes application/json, unencoded.",
         "Send Content-Type: application/json and no Content-Encoding.",
     )
@@ -125,6 +171,21 @@ class Reason(Enum):
         "role-insufficient", Layer.AUTHORIZATION, 403,
         "Your role may not do this.",
         "Use a credential of the role that this route belongs to.",
+    )
+    SCOPE_INSUFFICIENT = (
+        "scope-insufficient", Layer.AUTHORIZATION, 403,
+        "The token's scope does not cover this.",
+        "Use a token whose routes, tools and level cover it; sidegate tokens list shows them.",
+    )
+    TOOL_RATE_LIMITED = (
+        "tool-rate-limited", Layer.AUTHORIZATION, 429,
+        "Too many tool calls of yours.",
+        "Wait for Retry-After seconds, or raise gateway.tool_rate_limit_per_minute.",
+    )
+    IDEMPOTENCY_MALFORMED = (
+        "idempotency-malformed", Layer.AUTHORIZATION, 400,
+        "The idempotency key is not one that is accepted.",
+        "Send one Idempotency-Key of up to 255 printable characters, without spaces.",
     )
     TOOL_UNKNOWN = (
         "tool-unknown", Layer.AUTHORIZATION, 403,
@@ -192,6 +253,36 @@ class Reason(Enum):
         "Create autonomy.workspace_dir and restart Sidegate.",
     )
 
+    IDEMPOTENCY_IN_FLIGHT = (
+        "idempotency-in-flight", Layer.ISOLATION, 409,
+        "A request with this idempotency key is being carried out.",
+        "Wait for its answer, then ask again with the same key.",
+    )
+    IDEMPOTENCY_MISMATCH = (
+        "idempotency-mismatch", Layer.ISOLATION, 422,
+        "This idempotency key belongs to another request.",
+        "Make a new key for each request; repeat one only with the very same body.",
+    )
+    IDEMPOTENCY_UNKNOWN = (
+        "idempotency-unknown", Layer.ISOLATION, 409,
+        "A request with this idempotency key was cut off; whether it was carried out is not known.",
+        "Look at what it did; then, if it must be done, send it with a new key.",
+    )
+    IDEMPOTENCY_ANSWER_LOST = (
+        "idempotency-answer-lost", Layer.ISOLATION, 409,
+        "It was carried out, and its answer was too large to be kept.",
+        "Ask the agent for what came of it; do not send it again.",
+    )
+    IDEMPOTENCY_FULL = (
+        "idempotency-full", Layer.ISOLATION, 503,
+        "There is no room for another idempotency key.",
+        "Wait for running requests to end, or raise gateway.idempotency_max_keys.",
+    )
+    INBOX_FULL = (
+        "inbox-full", Layer.ISOLATION, 503,
+        "There is no room for another message.",
+        "Let the agent take what waits: sidegate inbox list.",
+    )
     SANDBOX_UNAVAILABLE = (
         "sandbox-unavailable", Layer.ISOLATION, 503,
         "The sandbox could not be started, so nothing was run.",
@@ -250,7 +341,7 @@ class Reason(Enum):
     OPERATION_UNKNOWN = (
         "operation-unknown", Layer.ISOLATION, 404,
         "There is no such thing to operate on.",
-        "List what exists first: sidegate tokens list.",
+        "List what exists first: sidegate tokens list, sidegate inbox list.",
     )
 
     LAYER_FAILED = (

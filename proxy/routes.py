@@ -3,19 +3,15 @@
 A path that is not in a listener's table does not exist there, whatever it is elsewhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
+from proxy.authentication.channels import Channels, Gate
 from proxy.config.model import Config
 from proxy.exchange import Access, Route
-from proxy.protocols.rest import (
-    ForwardCodec,
-    ListingCodec,
-    OperationCodec,
-    PairCodec,
-    ToolCodec,
-    WebhookCodec,
-)
+from proxy.protocols.operator import LinkCodec, MintCodec, OperationCodec, PairCodec, RotateCodec
+from proxy.protocols.rest import ForwardCodec, ListingCodec, ToolCodec
+from proxy.protocols.webhook import ChannelCodec, SubscriptionCodec, WebhookCodec
 
 Table = tuple[Route, ...]
 
@@ -23,15 +19,36 @@ NOWHERE = Route("none", frozenset(), "", OperationCodec("none"), Access.NOBODY)
 """What everything leads to that is not in a table."""
 
 _GET, _POST = frozenset({"GET"}), frozenset({"POST"})
+_DELETE = frozenset({"DELETE"})
 _PROBES = tuple(
     Route("health", _GET, path, OperationCodec(verb), Access.PUBLIC)
     for path, verb in (("/health", "health"), ("/livez", "live"), ("/readyz", "ready"))
 )
+OPERATIONS = (
+    (_GET, "/status", OperationCodec("status")),
+    (_POST, "/pairing-codes", MintCodec("pairing-codes.create")),
+    (_POST, "/links", LinkCodec("links.create")),
+    (_GET, "/tokens", OperationCodec("tokens.list")),
+    (_POST, "/tokens", MintCodec("tokens.create")),
+    (_POST, "/tokens/{id}", RotateCodec("tokens.rotate")),
+    (_DELETE, "/tokens/{id}", OperationCodec("tokens.revoke")),
+    (_GET, "/inbox", OperationCodec("inbox.list")),
+    (_POST, "/inbox/{id}", OperationCodec("inbox.retry")),
+    (_DELETE, "/inbox/{id}", OperationCodec("inbox.drop")),
+)
 
 
-def tables(config: Config) -> Mapping[str, Table]:
-    """The table of each listener."""
-    return {"gateway": _gateway(config), "metrics": _metrics(), "admin.sock": _admin()}
+def tables(config: Config, channels: Channels) -> Mapping[str, Table]:
+    """The table of each listener. The tunnel leads to the gateway's routes and to no other."""
+    gateway = _gateway(config, channels)
+    link = Route("pair", _POST, "/pair", PairCodec("pair-operator"), Access.LINK, "admin")
+    return {
+        "gateway": gateway,
+        "tunnel": gateway,
+        "admin": (*_PROBES, link, *_operator(Access.OPERATOR)),
+        "admin.sock": _operator(Access.LOCAL_USER),
+        "metrics": _metrics(),
+    }
 
 
 def match(table: Table, method: str, path: str) -> tuple[Route, str | None]:
@@ -55,12 +72,14 @@ def _captured(pattern: str, path: str) -> str | None:
     return unquote(segment) if segment and "/" not in segment else None
 
 
-def _gateway(config: Config) -> Table:
-    pair = Route("pair", _POST, "/pair", PairCodec("pair"), Access.CODE, limited=True)
+def _gateway(config: Config, channels: Channels) -> Table:
+    pair = Route("pair", _POST, "/pair", PairCodec("pair"), Access.CODE, limit="pair")
+    codec = WebhookCodec(config.upstream.webhook_path)
     return (
         *_PROBES,
         *((pair,) if config.gateway.require_pairing else ()),
-        Route("webhook", _POST, "/webhook", WebhookCodec(config.upstream.webhook_path)),
+        Route("webhook", _POST, "/webhook", codec, limit="webhook", channel="webhook"),
+        *(route for gate in channels.gates.values() for route in _channel(gate)),
         Route("tools", _GET, "/tools", ListingCodec(), door="tools"),
         Route("tools", _POST, "/tools/{name}", ToolCodec(), door="tools"),
         *(
@@ -70,21 +89,30 @@ def _gateway(config: Config) -> Table:
     )
 
 
+def _channel(gate: Gate) -> Iterable[Route]:
+    """The routes of a channel; WhatsApp has ZeroClaw's path beside its own."""
+    channel, name = gate.channel, gate.channel.name
+    for path in ("/whatsapp", "/webhook/whatsapp") if name == "whatsapp" else (f"/webhook/{name}",):
+        codec = ChannelCodec(
+            gate.read,
+            gate.allowlist.admits,
+            channel.path or path,
+            channel.delivery == "queued",
+            channel.on_denied == "drop",
+        )
+        yield Route("webhook", _POST, path, codec, Access.CHANNEL, limit="webhook", channel=name)
+        if name == "whatsapp":
+            asked = SubscriptionCodec()
+            yield Route("webhook", _GET, path, asked, Access.CHANNEL, limit="webhook", channel=name)
+
+
 def _metrics() -> Table:
     codec = OperationCodec("metrics")
     row = Route("metrics", _GET, "/metrics", codec, Access.PUBLIC, "metrics")
     return (row, *_PROBES)
 
 
-def _admin() -> Table:
-    rows = (
-        (_GET, "/status", "status"),
-        (_POST, "/pairing-codes", "pairing-codes.create"),
-        (_POST, "/pairing-codes/{label}", "pairing-codes.create"),
-        (_GET, "/tokens", "tokens.list"),
-        (frozenset({"DELETE"}), "/tokens/{id}", "tokens.revoke"),
-    )
+def _operator(access: Access) -> Table:
     return tuple(
-        Route("admin", methods, path, OperationCodec(verb), Access.LOCAL_USER, "admin")
-        for methods, path, verb in rows
+        Route("admin", methods, path, codec, access, "admin") for methods, path, codec in OPERATIONS
     )

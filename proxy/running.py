@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from proxy.trace import Trace
 
@@ -30,10 +31,23 @@ class Entry:
     ended: Ended = Ended.CLIENT_LEFT
 
 
-class Running:
-    """The registry."""
+class Holder(Protocol):
+    """Whoever lets something run on without a request that waits for it."""
 
-    def __init__(self) -> None:
+    def principals(self) -> frozenset[str]:
+        """For whom."""
+        ...
+
+    def end_principal(self, principal: str) -> None:
+        """End what runs for one of them."""
+        ...
+
+
+class Running:
+    """The registry. `others` hold what runs on without its request."""
+
+    def __init__(self, *others: Holder) -> None:
+        self._others = others
         self._entries: dict[int, Entry] = {}
 
     def __len__(self) -> int:
@@ -50,12 +64,20 @@ class Running:
         finally:
             del self._entries[id(trace)]
 
+    def principals(self) -> frozenset[str]:
+        """For whom something runs."""
+        traces = [entry.trace for entry in self._entries.values()]
+        here = (trace.principal.id for trace in traces if trace.principal is not None)
+        return frozenset(here).union(*(other.principals() for other in self._others))
+
     def end_principal(self, principal: str) -> None:
         """End everything that runs for a principal whose credential is gone."""
         self._end(
             lambda trace: trace.principal is not None and trace.principal.id == principal,
             Ended.TOKEN_REVOKED,
         )
+        for other in self._others:
+            other.end_principal(principal)
 
     async def drain(self, seconds: float) -> None:
         """Let what runs finish for a while, then end the rest and wait until it is gone."""

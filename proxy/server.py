@@ -5,29 +5,26 @@ came of it; it can send what is `Clean`, and the constants of a refusal, and not
 """
 
 import asyncio
-import ipaddress
 import re
-import socket
-import struct
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 import aiohttp
 import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
-from multidict import CIMultiDict
 
 from proxy.actions import Headers
+from proxy.connection import Acquaintance, HttpConnection, HttpRequest, Limits, respond
 from proxy.decision import Denied, Malformed
-from proxy.exchange import Address, Answer, Connection, Inbound, Listener, Role
+from proxy.exchange import Answer, Inbound, Listener, Role
 from proxy.limits import Share
+from proxy.listeners import Crowd, reset
 from proxy.metrics import Metrics
 from proxy.pipeline import Pipeline
-from proxy.protocols.problem import problem
-from proxy.reasons import Layer, Reason
+from proxy.protocols.headers import outward
+from proxy.reasons import Reason
 from proxy.routes import Table, match
 from proxy.running import Ended, Entry, Running
 from proxy.trace import Observer, Trace
@@ -35,9 +32,6 @@ from proxy.trace import Observer, Trace
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_KEEPALIVE_SECONDS = 15.0
-_LINGER_SECONDS = 1.0
-_OWN_HEADERS = (("Server", "sidegate"), ("X-Content-Type-Options", "nosniff"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class Server:
     observers: tuple[Observer, ...]
     running: Running
     metrics: Metrics
-    max_body: int
+    limits: Limits
     redact: Callable[[str], str]
     strangers: Share
 
@@ -57,17 +51,17 @@ class Server:
         return Door(self, listener, table)
 
     async def serve(
-        self, listener: Listener, table: Table, request: web.BaseRequest
+        self, listener: Listener, table: Table, request: HttpRequest
     ) -> web.StreamResponse:
         """Answer one request."""
         inbound = read(listener, table, request, self)
-        trace = Trace(inbound, self.observers)
+        trace = Trace(inbound, (*self.observers, Acquaintance(request.connection)))
         with self.running.entered(trace) as entry:
             status, cancelled = 0, ""
             try:
                 answer = await self._answer(inbound, trace)
                 status = answer.status
-                return await _write(request, inbound.request_id, answer, entry)
+                return await _write(request, _dressed(answer, trace), entry)
             except (asyncio.CancelledError, ConnectionError):
                 cancelled = entry.ended.value
                 raise
@@ -110,23 +104,30 @@ class Door:
         self._server = server
         self._listener = listener
         self._table = table
+        limits = server.limits
+        self._crowd = Crowd(listener, limits.max_connections, limits.max_per_peer)
         # A client that leaves ends its request, and with it whatever runs for it.
-        self._connections = web.Server(self._handle, handler_cancellation=True)
-
-    def __call__(self) -> web.RequestHandler:
-        """A new connection."""
-        return _HttpConnection(
-            self._connections,
-            self._server.metrics,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-            lingering_time=_LINGER_SECONDS,
-            auto_decompress=False,
-            access_log=None,
+        self._connections = web.Server(
+            self._handle, request_factory=HttpRequest, handler_cancellation=True
         )
 
+    def __call__(self) -> HttpConnection:
+        """A new connection."""
+        server = self._server
+        return HttpConnection(self._connections, self._crowd, server.limits, server.metrics)
+
+    def __len__(self) -> int:
+        return len(self._crowd)
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        return await self._server.serve(self._listener, self._table, request)
+        assert isinstance(request, HttpRequest)
+        kept: bool | None = False
+        try:
+            response = await self._server.serve(self._listener, self._table, request)
+            kept = response.keep_alive
+        finally:
+            request.connection.end(kept=bool(kept))
+        return response
 
     def close_idle(self) -> None:
         """Take no further request on any connection."""
@@ -137,42 +138,7 @@ class Door:
         await self._connections.shutdown(timeout=1)
 
 
-class _HttpConnection(web.RequestHandler):
-    """A connection whose own errors are answered in our form, and say nothing of what was sent."""
-
-    def __init__(
-        self,
-        manager: web.Server,
-        metrics: Metrics,
-        *,
-        loop: asyncio.AbstractEventLoop,
-        **limits: object,
-    ) -> None:
-        super().__init__(manager, loop=loop, **limits)  # type: ignore[arg-type]
-        self._metrics = metrics
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - it may quote the request
-    ) -> web.StreamResponse:
-        """The answer to bytes that are no request, and to what should never happen."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun")
-        reason = Reason.REQUEST_MALFORMED
-        if status != HTTPStatus.BAD_REQUEST:
-            reason = Reason.LAYER_FAILED
-            log.error("request failed", error=type(exc).__name__, exc_info=exc)
-        answer = problem(Denied(Layer.NETWORK, reason), request_id := uuid.uuid4().hex)
-        self._metrics.refused(reason)
-        response = _response(answer, request_id)
-        response.force_close()
-        return response
-
-
-def read(listener: Listener, table: Table, request: web.BaseRequest, server: Server) -> Inbound:
+def read(listener: Listener, table: Table, request: HttpRequest, server: Server) -> Inbound:
     """The request as the layers see it. Nothing is refused here, and nothing is decoded."""
     headers = Headers(
         tuple(
@@ -185,15 +151,15 @@ def read(listener: Listener, table: Table, request: web.BaseRequest, server: Ser
     return Inbound(
         _request_id(headers, server.redact),
         listener,
-        _connection(request.transport),
+        request.connection.ends,
         route,
         capture,
         request.method,
-        (request.version.major, request.version.minor),
+        (request.stated.major, request.stated.minor),
         path,
         query,
         headers,
-        _Body(request, server.max_body),
+        _Body(request, server.limits),
     )
 
 
@@ -204,44 +170,43 @@ def _request_id(headers: Headers, redact: Callable[[str], str]) -> str:
     return offered if usable else uuid.uuid4().hex
 
 
-def _connection(transport: asyncio.Transport | None) -> Connection:
-    """Who is at the other end, as the kernel says; a closed connection is nobody."""
-    if transport is None:
-        return Connection(None)
-    ends = transport.get_extra_info("socket")
-    if ends is not None and ends.family == socket.AF_UNIX:
-        credentials = ends.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return Connection(None, uid=struct.unpack("3i", credentials)[1])
-    return Connection(
-        _address(transport.get_extra_info("peername")),
-        _address(transport.get_extra_info("sockname")),
-    )
-
-
-def _address(name: tuple[str, int] | None) -> Address | None:
-    return ipaddress.ip_address(name[0].partition("%")[0]) if name else None
-
-
 class _Body:
-    """`Body`, read from the connection when somebody asks for it."""
+    """`Body`, read from the connection when somebody asks for it first.
 
-    def __init__(self, request: web.BaseRequest, limit: int) -> None:
+    What broke off is never read on: the rest would look like the whole.
+    """
+
+    def __init__(self, request: web.BaseRequest, limits: Limits) -> None:
         self._request = request
-        self._limit = limit
+        self._limit = limits.max_body
+        now, seconds = asyncio.get_running_loop().time(), limits.request_seconds
+        self._deadline = None if seconds is None else now + seconds
+        self._read: bytes | Malformed | None = None
 
     async def read(self) -> bytes:
         """The whole body."""
+        if self._read is None:
+            self._read = Malformed(Reason.BODY_MALFORMED, "abandoned")
+            self._read = await self._received()
+        if isinstance(self._read, Malformed):
+            raise Malformed(self._read.reason, self._read.evidence)
+        return self._read
+
+    async def _received(self) -> bytes | Malformed:
         if (self._request.content_length or 0) > self._limit:
-            raise Malformed(Reason.BODY_TOO_LARGE)
+            return Malformed(Reason.BODY_TOO_LARGE)
         self._invite()
         data = bytearray()
         try:
-            async for chunk in self._request.content.iter_any():
-                data += chunk
-                if len(data) > self._limit:
-                    raise Malformed(Reason.BODY_TOO_LARGE)
+            async with asyncio.timeout_at(self._deadline):
+                async for chunk in self._request.content.iter_any():
+                    data += chunk
+                    if len(data) > self._limit:
+                        return Malformed(Reason.BODY_TOO_LARGE)
+        except TimeoutError:
+            return Malformed(Reason.BODY_LATE)
         except (aiohttp.ClientError, HttpProcessingError, web.RequestPayloadError) as error:
-            raise Malformed(Reason.BODY_MALFORMED, type(error).__name__) from error
+            return Malformed(Reason.BODY_MALFORMED, type(error).__name__)
         return bytes(data)
 
     def _invite(self) -> None:
@@ -252,40 +217,36 @@ class _Body:
             transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
-async def _write(
-    request: web.BaseRequest, request_id: str, answer: Answer, entry: Entry
-) -> web.StreamResponse:
+def _dressed(answer: Answer, trace: Trace) -> Answer:
+    """An answer with the fields that every answer has."""
+    client = trace.peer.forwarded if trace.peer is not None else None
+    headers = outward(
+        answer.headers,
+        trace.inbound.request_id,
+        trace.quotas,
+        relayed=not isinstance(answer.body, bytes),
+        https=client is not None and client.scheme == "https",
+    )
+    return Answer(answer.status, headers, answer.body)
+
+
+async def _write(request: web.BaseRequest, answer: Answer, entry: Entry) -> web.StreamResponse:
     """Send an answer. What breaks off half-way is cut, so that it cannot be taken for whole."""
-    response = _response(answer, request_id)
+    response = respond(answer)
     if not request.content.is_eof():
         response.force_close()  # who was refused need not send the rest
-    if isinstance(answer.body, bytes):
-        return response
     await response.prepare(request)
     try:
-        async for data in answer.body:
-            await response.write(data)
+        if not isinstance(answer.body, bytes):
+            async for data in answer.body:
+                await response.write(data)
+        await response.write_eof()
     except Exception as error:
         transport = request.transport
         if transport is not None and not transport.is_closing():
             entry.ended = Ended.BROKEN_OFF
+            request_id = entry.trace.inbound.request_id
             log.warning("answer broken off", request_id=request_id, error=type(error).__name__)
-            _reset(transport)
+            reset(transport)
         raise ConnectionError("the answer broke off") from error
     return response
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    """Cut the connection so that the client sees an error, even where the end is the end (1.0)."""
-    ends = transport.get_extra_info("socket")
-    if ends is not None and ends.family != socket.AF_UNIX:
-        ends.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
-def _response(answer: Answer, request_id: str) -> web.StreamResponse:
-    headers = CIMultiDict(answer.headers)
-    headers.update(dict(_OWN_HEADERS, **{"X-Request-ID": request_id}))
-    if isinstance(answer.body, bytes):
-        return web.Response(status=answer.status, headers=headers, body=answer.body)
-    return web.StreamResponse(status=answer.status, headers=headers)

@@ -15,8 +15,8 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from proxy.decision import Allow, Decision, Denied, Deny, Malformed
-from proxy.exchange import Clean, Grant, Inbound, Principal, Raw, Stream
+from proxy.decision import Allow, Decision, Denied, Deny, Malformed, Quota
+from proxy.exchange import Clean, Grant, Inbound, Peer, Principal, Raw, Stream
 from proxy.reasons import Layer, Reason
 
 T = TypeVar("T")
@@ -56,13 +56,18 @@ class Observer(Protocol):
 
 @dataclass
 class Trace:
-    """One request on its way through the layers. `observers` are asked in order."""
+    """One request on its way through the layers. `observers` are asked in order.
+
+    `quotas`: where the caller stands under each rate that was counted, allowed or refused.
+    """
 
     inbound: Inbound
     observers: tuple[Observer, ...]
+    peer: Peer | None = None
     principal: Principal | None = None
     grant: Grant | None = None
     denied: Denied | None = None
+    quotas: list[Quota] = field(default_factory=list)
     _tally: Counter[str] = field(default_factory=Counter)
     _held: ExitStack = field(default_factory=ExitStack)
     _started: float = field(default_factory=time.perf_counter)
@@ -73,6 +78,8 @@ class Trace:
         decision = await self._settle(layer, pending)
         if isinstance(decision, Allow):
             self._keep(decision.value)
+        if "quota" in decision.facts:
+            self.quotas.append(decision.facts["quota"])
         step = Step(layer, decision, time.perf_counter() - started)
         for observer in self.observers:
             try:
@@ -99,6 +106,8 @@ class Trace:
     def _keep(self, value: object) -> None:
         """Remember what the record needs, and what must be given back at the end."""
         match value:
+            case Peer():
+                self.peer = value
             case Principal():
                 self.principal = value
             case Grant():

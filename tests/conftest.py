@@ -15,7 +15,8 @@ import pytest
 import yaml
 from hypothesis import settings
 
-from proxy.app import App, build, state_folder
+from proxy.app import App
+from proxy.assembly import build
 from proxy.config import loader
 from proxy.network.bind import bindings
 
@@ -116,9 +117,8 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 workspace.chmod(0o755)
             text = yaml.safe_dump(_merged(_defaults(tmp_path, workspace), changes or {}))
             loaded = loader.parse(text, "sidegate.yaml", {})
-            folder = state_folder(loaded.config, {})
             app = await build(stack, loaded, bindings(loaded.config), os.environ)
-            serving = asyncio.create_task(app.run(folder))
+            serving = asyncio.create_task(app.run())
             ready = asyncio.create_task(app.ready.wait())
             await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
             if serving.done():
@@ -126,7 +126,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 await serving
             stack.push_async_callback(_stop, app, serving)
             http = await stack.enter_async_context(aiohttp.ClientSession())
-            return Sidegate(app, Path(folder), workspace, http)
+            return Sidegate(app, Path(app.places.folder), workspace, http)
 
         yield run
 
@@ -140,6 +140,7 @@ def _defaults(tmp_path: Path, workspace: Path) -> dict[str, object]:
     return {
         "state_dir": str(tmp_path / "state"),
         "gateway": {"port": 0},
+        "admin": {"port": 0},
         "metrics": {"port": 0},
         "autonomy": {
             "level": "full",

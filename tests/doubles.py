@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from proxy.actions import Headers, Operate, Plan
-from proxy.decision import Allow, Decision
+from proxy.decision import Allow, Decision, Malformed
 from proxy.exchange import (
     Access,
     Clean,
@@ -20,11 +20,13 @@ from proxy.exchange import (
     Role,
     Route,
 )
-from proxy.protocols.rest import OperationCodec
+from proxy.protocols.operator import OperationCodec
+from proxy.reasons import Reason
 from proxy.routes import NOWHERE
 from proxy.trace import Outcome, Step, Trace
 
 CLIENT = Principal("client-1", Role.CLIENT)
+AGENT = Principal("principal:agent", Role.AGENT)
 OPERATOR = Principal("uid-0", Role.OPERATOR)
 PUBLIC = Principal("public", Role.PUBLIC)
 GATEWAY = Listener("gateway", None, frozenset())
@@ -49,6 +51,20 @@ class BytesBody:
 
     async def read(self) -> bytes:
         return self.data
+
+
+class UnreadBody:
+    """`Body` of which nothing may be read."""
+
+    async def read(self) -> bytes:
+        raise AssertionError("nobody asked for it")
+
+
+class LargeBody:
+    """`Body` past the limit."""
+
+    async def read(self) -> bytes:
+        raise Malformed(Reason.BODY_TOO_LARGE)
 
 
 def inbound(
@@ -90,7 +106,7 @@ def grant(
 ) -> Grant:
     """A grant for `plan`, as layer 3 would give it."""
     return Grant(
-        "request-1", "front", principal, Operate("health"), plan or Operate("health", {}), acting
+        "request-1", "front", principal, Operate("health"), plan or Operate("health"), acting
     )
 
 

@@ -8,7 +8,7 @@ from proxy.authorization.commands import CommandParser, find_parser
 from proxy.authorization.paths import Workspace
 from proxy.authorization.planner import Planner
 from proxy.authorization.policy import Policy
-from proxy.config.model import Autonomy
+from proxy.scope import Autonomy
 
 PARSER = CommandParser(find_parser())
 AUTO = frozenset({"file_read", "file_list"})

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import yaml
 from wire import until
 
@@ -86,7 +87,7 @@ async def serving(config: Path, *, paired: bool = False) -> AsyncIterator[Servin
     made = Serving(await start_process("serve", "-c", str(config)))
     reading = asyncio.create_task(made.read())
     try:
-        await until(lambda: reading.done() or (len(made.ports) == 2 and (paired or made.code)), 30)
+        await until(lambda: reading.done() or (len(made.ports) >= 3 and (paired or made.code)), 30)
         assert made.process.returncode is None, made.lines
         yield made
     finally:
@@ -94,3 +95,28 @@ async def serving(config: Path, *, paired: bool = False) -> AsyncIterator[Servin
             made.process.kill()
         await made.process.wait()
         await reading
+
+
+def config(tmp_path: Path, url: str, **sections: object) -> Path:
+    """A configuration for an agent at `url`, with free ports and a state of its own."""
+    (tmp_path / "workspace").mkdir(exist_ok=True)
+    return write(
+        tmp_path / "sidegate.yaml",
+        {
+            "state_dir": str(tmp_path / "state"),
+            **{name: {"port": 0} for name in ("gateway", "admin", "metrics")},
+            "upstream": {"url": url},
+            "autonomy": {"workspace_dir": str(tmp_path / "workspace")},
+            **sections,
+        },
+    )
+
+
+async def paired(served: Serving) -> dict[str, str]:
+    """The header of a client that has just paired."""
+    url, code = f"http://127.0.0.1:{served.ports['gateway']}/pair", served.code or ""
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(url, headers={"X-Pairing-Code": code}) as answer,
+    ):
+        return {"Authorization": f"Bearer {(await answer.json())['token']}"}

@@ -1,54 +1,71 @@
 """The operator's way to the state, through the running Sidegate or past one that does not run."""
 
 import asyncio
+import contextlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from conftest import Start
+from conftest import Sidegate, Start
 from doubles import Clock
 
+from proxy import seal
+from proxy.actions import Json
 from proxy.admin import Admin
 from proxy.authentication.pairing import Pairing
+from proxy.authentication.tokens import TokenBook
 from proxy.config.model import Config
-from proxy.decision import Allow, Deny
-from proxy.exchange import Peer
+from proxy.decision import Allow, ConfigError, Deny
+from proxy.exchange import Peer, Principal, Role
+from proxy.places import Places
+from proxy.routes import OPERATIONS
+from proxy.scope import Autonomy, Scope
+from proxy.state.letters import Letter
 from proxy.state.owner import Ownership
 from proxy.state.sqlite import SqliteStore
+
+WISH: Mapping[str, Json] = {
+    "name": "laptop",
+    "routes": ["/tools/*"],
+    "tools": ["file_*"],
+    "level": "readonly",
+    "expires_in": 60,
+}
+NARROW = Scope(("/tools/*",), ("file_*",), Autonomy.READONLY)
 
 
 @pytest.fixture
 def admin(tmp_path: Path) -> Admin:
     """For a state that no Sidegate runs on."""
-    return Admin(str(tmp_path), str(tmp_path / "sidegate.db"), Clock())
+    config = Config.model_validate({"state_dir": str(tmp_path), "gateway": {"port": 4000}})
+    return Admin(config, Places.of(config, {}), Clock())
 
 
-async def pair(admin: Admin) -> str:
-    """The id of a token in the state, got with a code of the operator's."""
-    code = cast("dict[str, str]", await admin.create_code())["code"]
-    store = SqliteStore(admin.database)
+def running(sidegate: Sidegate) -> Admin:
+    return Admin(sidegate.app.config, sidegate.app.places, Clock())
+
+
+async def ask(admin: Admin, verb: str, subject: str = "", wish: Any = None) -> Any:
+    return await admin.do(verb, subject, wish)
+
+
+async def opened(admin: Admin) -> SqliteStore:
+    """The state, as a Sidegate that starts now finds it."""
+    key = seal.load(admin.places.key)
+    assert key is not None
+    assert admin.places.database is not None
+    return SqliteStore(admin.places.database, key)
+
+
+async def recognized(admin: Admin, token: str) -> Principal | None:
+    store = await opened(admin)
     try:
-        done = await Pairing(store.codes, admin.clock).redeem(code, Peer("a"))
+        return await TokenBook(store.tokens, admin.clock).recognize(token, Peer("a"))
     finally:
         await store.aclose()
-    assert isinstance(done, Allow)
-    return done.value.id
-
-
-def rows(answer: object) -> list[dict[str, Any]]:
-    return cast("dict[str, list[dict[str, Any]]]", answer)["tokens"]
-
-
-def test_it_is_for_the_state_of_its_configuration(tmp_path: Path) -> None:
-    config = Config.model_validate(
-        {"state_dir": str(tmp_path), "state": {"url": "sqlite:///a/b.db"}}
-    )
-
-    admin = Admin.of(config, {"STATE_DIRECTORY": "/elsewhere"}, Clock())
-
-    assert admin.folder == str(tmp_path)
-    assert admin.database == str(tmp_path / "a" / "b.db")
 
 
 # Nobody runs
@@ -56,43 +73,145 @@ def test_it_is_for_the_state_of_its_configuration(tmp_path: Path) -> None:
 
 async def test_status_is_of_a_running_one(admin: Admin) -> None:
     with pytest.raises(OSError, match="no sidegate is running on the state in"):
-        await admin.status()
+        await ask(admin, "status")
+
+    assert os.listdir(admin.places.folder) == []
 
 
 async def test_a_code_is_made_all_the_same(admin: Admin) -> None:
-    assert await pair(admin)
+    answer = await ask(admin, "pairing-codes.create", wish=WISH)
+
+    assert answer.keys() == {"code", "expires_in", "url"}
+    assert answer["url"] == "http://127.0.0.1:4000"
+    store = await opened(admin)
+    made = await Pairing(store.codes, store.links, admin.clock).redeem(answer["code"], Peer("a"))
+    assert isinstance(made, Allow)
+    (record,) = await store.tokens.list(admin.clock())
+    assert (record.label, record.scope, record.expires) == ("laptop", NARROW, admin.clock() + 60)
+    await store.aclose()
 
 
-async def test_tokens_are_listed_and_revoked_all_the_same(admin: Admin) -> None:
-    token_id = await pair(admin)
+async def test_a_link_is_made_all_the_same(admin: Admin) -> None:
+    answer = await ask(admin, "links.create", wish={"name": "console"})
 
-    (row,) = rows(await admin.tokens())
-    assert row == {"id": token_id, "role": "client", "label": "", "created": admin.clock()}
-    assert await admin.revoke(token_id) == {"revoked": token_id}
-    assert rows(await admin.tokens()) == []
+    assert answer.keys() == {"link", "expires_in", "url"}
+    assert answer["url"] == "http://127.0.0.1:3001"
+    store = await opened(admin)
+    pairing = Pairing(store.codes, store.links, admin.clock)
+    assert isinstance(await pairing.redeem_link(answer["link"], Peer("a")), Allow)
+    await store.aclose()
 
 
-async def test_what_does_not_exist_is_not_revoked(admin: Admin) -> None:
+async def test_a_public_address_is_told_where_there_is_one(tmp_path: Path) -> None:
+    config = Config.model_validate(
+        {
+            "state_dir": str(tmp_path),
+            "gateway": {"public_url": "https://agent.example"},
+            "admin": {"public_url": "https://admin.example"},
+        }
+    )
+    admin = Admin(config, Places.of(config, {}), Clock())
+
+    assert (await ask(admin, "pairing-codes.create"))["url"] == "https://agent.example"
+    assert (await ask(admin, "links.create"))["url"] == "https://admin.example"
+
+
+async def test_tokens_are_made_listed_rotated_and_revoked_all_the_same(admin: Admin) -> None:
+    made = await ask(admin, "tokens.create", wish=WISH)
+    first = await recognized(admin, made["token"])
+    assert first is not None
+    assert (first.id, first.role, first.scope) == (made["id"], Role.CLIENT, NARROW)
+
+    rotated = await ask(admin, "tokens.rotate", made["id"])
+    assert await recognized(admin, made["token"]) is None
+    second = await recognized(admin, rotated["token"])
+    assert second is not None
+    assert second.id == made["id"]
+
+    (row,) = (await ask(admin, "tokens.list"))["tokens"]
+    assert (row["id"], row["role"], row["label"]) == (made["id"], "client", "laptop")
+
+    assert await ask(admin, "tokens.revoke", made["id"]) == {"revoked": made["id"]}
+    assert await recognized(admin, rotated["token"]) is None
+    assert (await ask(admin, "tokens.list"))["tokens"] == []
+
+
+async def test_the_inbox_is_tended_all_the_same(admin: Admin) -> None:
+    await ask(admin, "tokens.list")
+    store = await opened(admin)
+    for letter_id in ("a", "b"):
+        await store.inbox.put(Letter(letter_id, "slack", b"sealed", 0, 0))
+    await store.inbox.bury("a", 0.0, "the agent refused it")
+    await store.aclose()
+
+    assert await ask(admin, "inbox.retry", "a") == {"retried": "a"}
+    assert await ask(admin, "inbox.drop", "b") == {"dropped": "b"}
+    (row,) = (await ask(admin, "inbox.list"))["letters"]
+    assert (row["id"], row["condition"]) == ("a", "waiting")
+
+
+@pytest.mark.parametrize("verb", ["tokens.rotate", "tokens.revoke", "inbox.retry", "inbox.drop"])
+async def test_what_does_not_exist_is_told(admin: Admin, verb: str) -> None:
     with pytest.raises(LookupError, match="nobody"):
-        await admin.revoke("nobody")
+        await ask(admin, verb, "nobody")
+
+
+async def test_what_is_answered_is_the_same_whether_one_runs_or_not(
+    admin: Admin, start: Start
+) -> None:
+    """But for the ids, the times and the secrets."""
+    asked: list[tuple[str, Any]] = [
+        ("pairing-codes.create", WISH),
+        ("links.create", {"name": "console"}),
+        ("tokens.create", WISH),
+        ("tokens.list", None),
+        ("inbox.list", None),
+    ]
+    made = running(await start())
+    here = [await ask(admin, verb, wish=wish) for verb, wish in asked]
+    there = [await ask(made, verb, wish=wish) for verb, wish in asked]
+
+    assert [answer.keys() for answer in here] == [answer.keys() for answer in there]
+    ((mine,), (theirs,)) = (json.loads(json.dumps(each[3]))["tokens"] for each in (here, there))
+    differing = {"id": "", "created": 0.0, "expires": 0.0}
+    assert mine | differing == theirs | differing
 
 
 async def test_a_state_in_use_is_left_alone(admin: Admin) -> None:
     """Somebody owns it and does not answer: two hands on one state would be one too many."""
-    ownership = Ownership(admin.folder)
+    ownership = Ownership(admin.places.folder)
     try:
         with pytest.raises(OSError, match="in use by another sidegate"):
-            await admin.create_code()
+            await ask(admin, "pairing-codes.create")
     finally:
         ownership.release()
 
+    assert os.listdir(admin.places.folder) == ["sidegate.lock"]
 
-async def test_a_dead_socket_is_nobody(admin: Admin, tmp_path: Path) -> None:
-    server = await asyncio.start_unix_server(lambda *_: None, str(tmp_path / "admin.sock"))
+
+async def test_the_state_is_let_go_again(admin: Admin) -> None:
+    for verb, subject in (("tokens.list", ""), ("tokens.revoke", "nobody"), ("inbox.list", "")):
+        with contextlib.suppress(LookupError):
+            await ask(admin, verb, subject)
+        Ownership(admin.places.folder).release()
+
+
+async def test_a_state_whose_key_is_lost_is_not_opened(admin: Admin) -> None:
+    await ask(admin, "tokens.create")
+    Path(admin.places.key).unlink()
+
+    with pytest.raises(ConfigError, match="put the file back"):
+        await ask(admin, "tokens.list")
+
+    assert not Path(admin.places.key).exists()
+
+
+async def test_a_dead_socket_is_nobody(admin: Admin) -> None:
+    server = await asyncio.start_unix_server(lambda *_: None, admin.places.socket)
     server.close()
     await server.wait_closed()
 
-    assert rows(await admin.tokens()) == []
+    assert await ask(admin, "tokens.list") == {"tokens": []}
 
 
 @pytest.mark.parametrize(
@@ -107,20 +226,20 @@ async def test_a_dead_socket_is_nobody(admin: Admin, tmp_path: Path) -> None:
     ],
 )
 async def test_somebody_else_on_the_socket_is_an_error_and_not_nobody(
-    admin: Admin, tmp_path: Path, answer: bytes
+    admin: Admin, answer: bytes
 ) -> None:
     async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         writer.close()
 
-    server = await asyncio.start_unix_server(reply, str(tmp_path / "admin.sock"))
+    server = await asyncio.start_unix_server(reply, admin.places.socket)
 
     with pytest.raises(OSError, match=r"does not answer|refused: no"):
-        await admin.create_code()
+        await ask(admin, "pairing-codes.create")
 
     server.close()
-    assert "sidegate.db" not in os.listdir(tmp_path)
+    assert "sidegate.db" not in os.listdir(admin.places.folder)
 
 
 # One runs
@@ -128,27 +247,40 @@ async def test_somebody_else_on_the_socket_is_an_error_and_not_nobody(
 
 async def test_a_running_one_does_it_itself(start: Start) -> None:
     sidegate = await start()
-    admin = Admin.of(sidegate.app.config, {}, Clock())
+    admin = running(sidegate)
     token = await sidegate.pair()
 
-    (row,) = rows(await admin.tokens())
-    status = cast("dict[str, Any]", await admin.status())
+    (row,) = (await ask(admin, "tokens.list"))["tokens"]
+    status = await ask(admin, "status")
 
     assert (status["paired"], status["running"]) == (1, 1)
     assert status["instance"] == sidegate.app.operations.store.instance
     assert (await sidegate.call("file_list", {"path": "."}, token))[0] == 200
-    assert await admin.revoke(row["id"]) == {"revoked": row["id"]}
+    assert await ask(admin, "tokens.revoke", row["id"]) == {"revoked": row["id"]}
     assert (await sidegate.call("file_list", {"path": "."}, token))[0] == 401
     with pytest.raises(LookupError, match=row["id"]):
-        await admin.revoke(row["id"])
+        await ask(admin, "tokens.revoke", row["id"])
+
+
+async def test_its_tokens_are_what_was_wished_of_it(start: Start) -> None:
+    sidegate = await start()
+    admin = running(sidegate)
+
+    made = await ask(admin, "tokens.create", wish=WISH)
+
+    assert (await sidegate.call("file_list", {"path": "."}, made["token"]))[0] == 200
+    status, body = await sidegate.call("shell", {"command": "ls"}, made["token"])
+    assert (status, body["code"]) == (403, "scope-insufficient")
+    rotated = await ask(admin, "tokens.rotate", made["id"])
+    assert (await sidegate.call("file_list", {"path": "."}, made["token"]))[0] == 401
+    assert (await sidegate.call("file_list", {"path": "."}, rotated["token"]))[0] == 200
 
 
 async def test_its_code_pairs_and_voids_the_one_before(start: Start) -> None:
     sidegate = await start()
-    admin = Admin.of(sidegate.app.config, {}, Clock())
     before = await sidegate.app.operations.pairing.offer()
 
-    code = cast("dict[str, str]", await admin.create_code())["code"]
+    code = (await ask(running(sidegate), "pairing-codes.create"))["code"]
 
     pairing = sidegate.app.operations.pairing
     if before != code:
@@ -156,9 +288,34 @@ async def test_its_code_pairs_and_voids_the_one_before(start: Start) -> None:
     assert isinstance(await pairing.redeem(code, Peer("a")), Allow)
 
 
-@pytest.mark.parametrize("token_id", ["../status", "a/b", "a b", "?x", "%2e%2e", "ä", ""])
-async def test_an_odd_id_is_no_way_to_another_verb(start: Start, token_id: str) -> None:
+async def test_its_addresses_are_those_that_it_has(start: Start) -> None:
     sidegate = await start()
+    ports, admin = sidegate.app.ports, running(sidegate)
+
+    code, link = await ask(admin, "pairing-codes.create"), await ask(admin, "links.create")
+
+    assert code["url"] == f"http://127.0.0.1:{ports['gateway']}"
+    assert link["url"] == f"http://127.0.0.1:{ports['admin']}"
+
+
+@pytest.mark.parametrize("token_id", ["../status", "a/b", "a b", "?x", "%2e%2e", "ä", "", "{id}"])
+@pytest.mark.parametrize("verb", ["tokens.revoke", "inbox.drop"])
+async def test_an_odd_id_is_no_way_to_another_verb(start: Start, token_id: str, verb: str) -> None:
+    sidegate = await start()
+    await sidegate.pair()
 
     with pytest.raises((LookupError, OSError)):
-        await Admin.of(sidegate.app.config, {}, Clock()).revoke(token_id)
+        await ask(running(sidegate), verb, token_id)
+
+    assert len((await ask(running(sidegate), "tokens.list"))["tokens"]) == 1
+
+
+@pytest.mark.parametrize(("path", "verb"), [(path, codec.verb) for _, path, codec in OPERATIONS])
+async def test_every_verb_finds_its_route(start: Start, path: str, verb: str) -> None:
+    admin = running(await start())
+
+    if "{id}" not in path:
+        assert await ask(admin, verb)
+        return
+    with pytest.raises(LookupError, match="nobody"):
+        await ask(admin, verb, "nobody")

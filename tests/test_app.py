@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,6 @@ import pytest
 from conftest import Sidegate, Start, containers
 from kernel import open_files
 from wire import agent, until, until_done
-
-from proxy.app import VERSION, database, exposed, open_workspace, own_files, state_folder
-from proxy.config import loader
-from proxy.config.model import Config
-
-
-def config(**sections: object) -> Config:
-    return Config.model_validate(sections)
 
 
 async def test_a_request_goes_the_whole_way(start: Start) -> None:
@@ -30,114 +21,6 @@ async def test_a_request_goes_the_whole_way(start: Start) -> None:
 
     assert status == 200
     assert body["result"] == {"entries": [], "truncated": False}
-
-
-# Where things lie
-
-
-@pytest.mark.parametrize(
-    ("state_dir", "environ", "folder"),
-    [
-        ("/var/lib/sidegate", {"STATE_DIRECTORY": "/elsewhere"}, "/var/lib/sidegate"),
-        (None, {"STATE_DIRECTORY": "/run/state"}, "/run/state"),
-        (None, {"STATE_DIRECTORY": ""}, os.getcwd()),
-        (None, {}, os.getcwd()),
-        ("state", {}, os.path.join(os.getcwd(), "state")),
-    ],
-)
-def test_the_state_lies_where_it_is_configured_or_where_the_service_manager_says(
-    state_dir: str | None, environ: Mapping[str, str], folder: str
-) -> None:
-    assert state_folder(config(state_dir=state_dir), environ) == folder
-
-
-@pytest.mark.parametrize(
-    ("url", "path"),
-    [
-        ("sqlite:///sidegate.db", "/state/sidegate.db"),
-        ("sqlite:////srv/other.db", "/srv/other.db"),
-    ],
-)
-def test_the_database_lies_in_the_state_folder_unless_it_is_elsewhere(url: str, path: str) -> None:
-    assert database(config(state={"url": url}), "/state") == path
-
-
-def test_a_workspace_that_does_not_exist_is_none(tmp_path: Path) -> None:
-    text = f'autonomy: {{workspace_dir: "{tmp_path}/none"}}'
-
-    assert open_workspace(loader.parse(text, "/a.yaml", {}), {}) is None
-
-
-def test_the_version_is_that_of_the_distribution() -> None:
-    assert VERSION.count(".") == 2
-
-
-# What is not served
-
-
-STATE = ["the audit log", "the database", "the state folder"]
-
-
-@pytest.mark.parametrize(
-    ("state", "file", "lie"),
-    [
-        pytest.param("state", "a.yaml", [], id="all apart"),
-        pytest.param("work/state", "a.yaml", STATE, id="the state in it"),
-        pytest.param("work", "a.yaml", STATE, id="the state is it"),
-        pytest.param("link/x", "a.yaml", STATE, id="the state linked into it"),
-        pytest.param("state", "work/a.yaml", ["the configuration"], id="the rules in it"),
-        pytest.param("state", "link/a.yaml", ["the configuration"], id="the rules linked into it"),
-        pytest.param("workbench", "working.yaml", [], id="only alike by name"),
-        pytest.param("inside", "a.yaml", ["the database"], id="the database linked into it"),
-    ],
-)
-def test_what_the_agent_could_change_is_told(
-    tmp_path: Path, state: str, file: str, lie: list[str]
-) -> None:
-    (tmp_path / "work").mkdir()
-    (tmp_path / "link").symlink_to("work")
-    (tmp_path / "inside").mkdir()
-    (tmp_path / "inside" / "sidegate.db").symlink_to("../work/sidegate.db")
-    # Given by the environment, so that the words of the configuration do not give it away.
-    text = f'autonomy: {{workspace_dir: "{tmp_path}/work"}}'
-
-    problems = exposed(
-        loader.parse(text, f"{tmp_path}/{file}", {}), {"STATE_DIRECTORY": str(tmp_path / state)}
-    )
-
-    sentence = " lies in the workspace, where the agent could change it: move one of the two"
-    assert sorted(problems) == [f"{each}{sentence}" for each in lie]
-
-
-@pytest.mark.parametrize("path", ["state/sidegate.db", "state/audit.jsonl", "state/admin.sock"])
-async def test_no_tool_reaches_our_own_files_wherever_else_it_may_go(
-    start: Start, tmp_path: Path, path: str
-) -> None:
-    sidegate = await start({"autonomy": {"workspace_only": False}})
-    (tmp_path / "beside").write_text("in reach")
-    token = await sidegate.pair()
-    (tmp_path / "link").symlink_to(path)
-
-    status, _ = await sidegate.call("file_read", {"path": f"{tmp_path}/beside"}, token)
-    assert status == 200
-    for name in (path, "link"):
-        for tool, more in (("file_read", {}), ("file_write", {"content": "x"})):
-            arguments = {"path": f"{tmp_path}/{name}", **more}
-            status, body = await sidegate.call(tool, arguments, token)
-            assert (status, body["code"]) == (403, "path-forbidden"), (tool, name)
-
-
-def test_our_own_files_are_the_state_the_record_and_the_rules(tmp_path: Path) -> None:
-    text = "audit: {path: records/audit.jsonl}\nstate: {url: sqlite:////srv/state.db}\n"
-
-    files = own_files(loader.parse(text, f"{tmp_path}/a.yaml", {}), {"STATE_DIRECTORY": "/state"})
-
-    assert files == {
-        "the state folder": "/state",
-        "the configuration": f"{tmp_path}/a.yaml",
-        "the database": "/srv/state.db",
-        "the audit log": "/state/records/audit.jsonl",
-    }
 
 
 # Running
@@ -206,8 +89,8 @@ async def test_the_credentials_for_the_agent_are_never_seen(start: Start) -> Non
 async def test_each_listener_has_its_own_port(start: Start) -> None:
     sidegate = await start()
 
-    assert set(sidegate.app.ports) == {"gateway", "metrics"}
-    assert len(set(sidegate.app.ports.values())) == 2
+    assert set(sidegate.app.ports) == {"gateway", "admin", "metrics"}
+    assert len(set(sidegate.app.ports.values())) == 3
 
 
 async def test_a_taken_port_is_an_error_and_leaves_nothing_open(start: Start) -> None:

@@ -7,18 +7,20 @@ import os
 import stat
 from collections import Counter
 from collections.abc import AsyncIterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from doubles import CLIENT, PUBLIC, Clock, Spy, grant, inbound
+from doubles import CLIENT, OPERATOR, PUBLIC, Clock, Spy, grant, inbound
 
 from proxy.actions import Command, Json, Known, Listing, Operate, Plan, ToolCall
 from proxy.audit import MAX_LAG, STRANGERS_EACH_MINUTE, AuditFile, AuditLog
 from proxy.decision import Allow, Decision, Denied, Deny
-from proxy.exchange import Clean, Connection, Document, Grant, Peer
+from proxy.exchange import Clean, Connection, Document, Forwarded, Grant, Peer
 from proxy.protection.redactor import Redactor
 from proxy.reasons import Layer, Reason
+from proxy.scope import Minting, Scope
 from proxy.trace import Trace
 
 HELD = "correct-horse-battery-staple-2026"
@@ -230,8 +232,49 @@ async def test_equal_arguments_have_equal_digests_and_others_do_not(written: Wri
     assert first == again != other
 
 
+@pytest.mark.parametrize("verb", ["tokens.create", "tokens.revoke", "links.create"])
+async def test_what_an_operator_does_is_on_record_by_its_verb(written: Written, verb: str) -> None:
+    wish = Minting("marker-of-a-name", Scope(("/marker",)))
+    action = Operate(verb, "c0ffee", wish)
+    trace = Trace(inbound(), (audit_log(written.file),))
+    await trace.step(Layer.AUTHENTICATION, answers(Allow(OPERATOR)))
+    given = Grant("request-1", "admin", OPERATOR, action, action, acting=False)
+    await trace.step(Layer.AUTHORIZATION, answers(Allow(given)))
+    await trace.close(200)
+    await settle(written.file)
+
+    rows = [(row["event"], row["principal"], row["verb"]) for row in written.rows()[:2]]
+    assert rows == [("grant", "uid-0", verb), ("outcome", "uid-0", verb)]
+    assert "marker" not in written.path.read_text()
+
+
+async def test_the_token_that_is_taken_away_is_on_record(written: Written) -> None:
+    """Else the log says that some token was revoked, and never which."""
+    action = Operate("tokens.revoke", "c0ffee")
+    trace = Trace(inbound(), (audit_log(written.file),))
+    given = Grant("request-1", "admin", OPERATOR, action, action, acting=False)
+    await trace.step(Layer.AUTHORIZATION, answers(Allow(given)))
+    await settle(written.file)
+
+    assert "c0ffee" in json.dumps(written.rows()[0])
+
+
+async def test_who_comes_by_a_proxy_is_on_record_and_not_the_proxy(written: Written) -> None:
+    """Else all that comes by a tunnel comes from loopback."""
+    client = Forwarded(ip_address("203.0.113.7"), "https", "agent.example")
+    trace = Trace(inbound(), (audit_log(written.file),))
+    peer = Peer("203.0.113.7", forwarded=client)
+    await trace.step(Layer.NETWORK, answers(Allow(peer)))
+    await trace.step(Layer.AUTHENTICATION, answers(Allow(CLIENT)))
+    with pytest.raises(Denied):
+        await trace.step(Layer.AUTHORIZATION, answers(Deny(Reason.TOOL_UNKNOWN)))
+    await settle(written.file)
+
+    assert written.rows()[0]["peer"] == "203.0.113.7"
+
+
 @pytest.mark.parametrize(
-    "action", [Operate("status", {}), Known({})], ids=["an operation", "a listing"]
+    "action", [Operate("status"), Known({})], ids=["an operation", "a listing"]
 )
 async def test_what_is_no_tool_call_has_no_arguments_to_digest(
     written: Written, action: Plan

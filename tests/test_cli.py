@@ -1,25 +1,21 @@
 """The command: what it prints, where, and with which exit code."""
 
-import asyncio
 import json
 import os
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 import yaml
-from click.testing import CliRunner, Result
-from conftest import Sidegate, Start
+from commands import asked, ended, sections, sidegate
+from conftest import Start
 from serving import write
 
-from proxy.app import VERSION
+from proxy.assembly import VERSION
 from proxy.cli import main
 from proxy.config import schema
 from proxy.state.owner import Ownership
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture
@@ -27,30 +23,6 @@ def config(tmp_path: Path) -> Path:
     """A configuration that may be served, on any free port."""
     (tmp_path / "workspace").mkdir()
     return write(tmp_path / "sidegate.yaml", sections(tmp_path))
-
-
-def sections(folder: Path, **more: object) -> dict[str, object]:
-    return {
-        "state_dir": str(folder / "state"),
-        "gateway": {"port": 0},
-        "metrics": {"port": 0},
-        "autonomy": {"workspace_dir": str(folder / "workspace")},
-        **more,
-    }
-
-
-def sidegate(
-    *arguments: object, stdin: str = "", environ: Mapping[str, str] | None = None
-) -> Result:
-    """Run the command, in an environment that says nothing of Sidegate but this."""
-    cleared = {name: None for name in os.environ if name.startswith(("SIDEGATE_", "STATE_"))}
-    return CliRunner().invoke(
-        main, [str(each) for each in arguments], input=stdin, env={**cleared, **(environ or {})}
-    )
-
-
-def ended(result: Result) -> tuple[int, str, str]:
-    return result.exit_code, result.stdout, result.stderr
 
 
 # Without a configuration
@@ -65,7 +37,7 @@ def test_it_tells_what_it_can(option: str) -> None:
     done = sidegate(option)
 
     assert done.exit_code == 0
-    for name in ("check", "explain", "pair", "schema", "serve", "status", "tokens"):
+    for name in ("check", "explain", "inbox", "pair", "schema", "serve", "status", "tokens"):
         assert f"\n  {name} " in done.stdout
 
 
@@ -77,6 +49,9 @@ def test_it_tells_what_it_can(option: str) -> None:
         ["serve", "more"],
         ["tokens", "unknown"],
         ["tokens", "revoke"],
+        ["tokens", "rotate", "a", "b"],
+        ["tokens", "create", "--role", "operator"],
+        ["inbox", "retry"],
         ["explain", "file.json"],
         ["explain"],
         ["-c"],
@@ -156,7 +131,7 @@ def test_check_prints_what_counts_with_secrets_masked(tmp_path: Path, config: Pa
     effective = yaml.safe_load(done.stdout)
     assert effective["gateway"]["max_body_bytes"] == 4096
     assert effective["autonomy"]["level"] == "supervised"
-    assert effective["upstream"]["headers"] == {"Authorization": "***"}
+    assert set(effective["upstream"]["headers"]) == {"Authorization"}
     assert "agents-own" not in done.output
 
 
@@ -186,8 +161,13 @@ def test_every_problem_is_told_with_its_place(tmp_path: Path, config: Path, comm
         ({"gateway": {"host": "0.0.0.0"}}, "gateway.allow_public_bind: true"),
         ({"gateway": {"host": "::"}}, "gateway.allow_public_bind: true"),
         ({"metrics": {"host": "0.0.0.0"}}, "metrics.allow_public_bind: true"),
+        ({"admin": {"host": "0.0.0.0"}}, "admin.allow_public_bind: true"),
         (
             {"gateway": {"host": "::", "allow_public_bind": True, "require_pairing": False}},
+            "gateway.require_pairing: false",
+        ),
+        (
+            {"gateway": {"require_pairing": False}, "tunnel": {"provider": "cloudflare"}},
             "gateway.require_pairing: false",
         ),
     ],
@@ -202,6 +182,19 @@ def test_what_is_unsafe_is_not_served(
     assert (done.exit_code, done.stdout) == (77, "")
     assert says in done.stderr
     assert not (tmp_path / "state").exists()
+
+
+def test_what_is_bound_elsewhere_is_told_beside_the_configuration(
+    tmp_path: Path, config: Path
+) -> None:
+    tunnelled = sections(tmp_path, gateway={"host": "0.0.0.0"}, tunnel={"provider": "cloudflare"})
+    write(config, tunnelled)
+
+    done = sidegate("check", "-c", config)
+
+    assert done.exit_code == 0
+    assert done.stderr.startswith("sidegate: gateway.host is not opened beyond this machine")
+    assert yaml.safe_load(done.stdout)["gateway"]["host"] == "0.0.0.0"
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
@@ -224,76 +217,6 @@ def test_a_host_that_means_nothing_is_unavailable(tmp_path: Path, config: Path) 
 
     assert done.exit_code == 69
     assert "no-such-host.invalid" in done.stderr
-
-
-# Nobody runs
-
-
-def test_a_code_is_made_and_shown_alone_on_stdout(config: Path) -> None:
-    done = sidegate("pair", "-c", config)
-
-    assert done.exit_code == 0
-    assert done.stdout.strip().isdigit()
-    assert len(done.stdout) == 7
-    assert done.stderr == "valid 10 min: POST /pair with X-Pairing-Code\n"
-
-
-def test_a_code_for_a_program_is_json(config: Path) -> None:
-    done = sidegate("pair", "--json", "-c", config)
-
-    answer = json.loads(done.stdout)
-    assert answer["expires_in"] == 600
-    assert len(answer["code"]) == 6
-
-
-@pytest.mark.parametrize("name", ["a b", "a/b", "ä", "x" * 65, "?"])
-def test_a_name_is_a_plain_word(config: Path, name: str) -> None:
-    done = sidegate("pair", "--name", name, "-c", config)
-
-    assert (done.exit_code, done.stdout) == (2, "")
-
-
-def test_tokens_of_nobody_are_an_empty_list(config: Path) -> None:
-    assert ended(sidegate("tokens", "list", "-c", config)) == (0, "", "")
-    assert json.loads(sidegate("tokens", "list", "--json", "-c", config).stdout) == {"tokens": []}
-
-
-def test_a_token_that_does_not_exist_is_a_failure(config: Path) -> None:
-    done = sidegate("tokens", "revoke", "c0ffee", "-c", config)
-
-    assert ended(done) == (1, "", "sidegate: there is no 'c0ffee'\n")
-
-
-def test_the_status_of_nobody_is_unavailable(tmp_path: Path, config: Path) -> None:
-    done = sidegate("status", "-c", config)
-
-    sentence = f"sidegate: no sidegate is running on the state in {tmp_path}/state\n"
-    assert ended(done) == (69, "", sentence)
-
-
-@pytest.mark.parametrize("command", [["pair"], ["tokens", "list"], ["serve"]], ids=" ".join)
-def test_a_state_in_use_is_unavailable(tmp_path: Path, config: Path, command: list[str]) -> None:
-    ownership = Ownership(str(tmp_path / "state"))
-    try:
-        done = sidegate(*command, "-c", config)
-    finally:
-        ownership.release()
-
-    assert (done.exit_code, done.stdout) == (69, "")
-    assert "is in use by another sidegate" in done.stderr
-
-
-@pytest.mark.parametrize("command", [["pair"], ["tokens", "list"], ["serve"]], ids=" ".join)
-def test_a_state_that_cannot_be_read_is_unavailable(
-    tmp_path: Path, config: Path, command: list[str]
-) -> None:
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state" / "sidegate.db").write_bytes(b"this is no database, but long enough " * 50)
-
-    done = sidegate(*command, "-c", config)
-
-    assert (done.exit_code, done.stdout) == (69, "")
-    assert "is not a readable state" in done.stderr
 
 
 # Explain
@@ -328,82 +251,46 @@ def test_nothing_is_opened_to_explain(tmp_path: Path, config: Path) -> None:
     assert not (tmp_path / "state").exists()
 
 
-# One runs
+# The state
 
 
-@pytest.fixture
-async def running(start: Start, tmp_path: Path) -> tuple[Sidegate, Path]:
-    """A Sidegate, and a configuration of the same state for the command."""
-    made = await start()
-    return made, write(tmp_path / "sidegate.yaml", sections(tmp_path))
+def test_a_state_in_use_is_unavailable(tmp_path: Path, config: Path) -> None:
+    ownership = Ownership(str(tmp_path / "state"))
+    try:
+        done = sidegate("serve", "-c", config)
+    finally:
+        ownership.release()
+
+    assert (done.exit_code, done.stdout) == (69, "")
+    assert "is in use by another sidegate" in done.stderr
 
 
-async def asked(*arguments: object) -> Result:
-    """The command in a thread, since the one that it asks runs in this one."""
-    return await asyncio.to_thread(sidegate, *arguments)
+def test_a_state_that_cannot_be_read_is_unavailable(tmp_path: Path, config: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "sidegate.db").write_bytes(b"this is no database, but long enough " * 50)
+
+    done = sidegate("serve", "-c", config)
+
+    assert (done.exit_code, done.stdout) == (69, "")
+    assert "is not a readable state" in done.stderr
 
 
-async def test_its_code_pairs(running: tuple[Sidegate, Path]) -> None:
-    made, config = running
+def test_a_state_whose_key_is_lost_is_a_problem_of_the_configuration(
+    tmp_path: Path, config: Path
+) -> None:
+    assert sidegate("tokens", "list", "-c", config).exit_code == 0
+    (tmp_path / "state" / ".secret_key").unlink()
 
-    code = (await asked("pair", "-c", config)).stdout.strip()
+    done = sidegate("serve", "-c", config)
 
-    headers = {"X-Pairing-Code": code}
-    async with made.http.post(made.url("/pair"), headers=headers) as answer:
-        assert answer.status == 200
-
-
-async def test_a_code_names_its_token(running: tuple[Sidegate, Path]) -> None:
-    made, config = running
-
-    code = (await asked("pair", "--name", "my-phone", "-c", config)).stdout.strip()
-    async with made.http.post(made.url("/pair"), headers={"X-Pairing-Code": code}):
-        pass
-
-    assert (await asked("tokens", "list", "-c", config)).stdout.endswith("  my-phone\n")
+    assert (done.exit_code, done.stdout) == (78, "")
+    assert done.stderr.startswith("sidegate: secrets.key_file: the master key ")
+    assert "put the file back" in done.stderr
 
 
-async def test_its_status_is_told(running: tuple[Sidegate, Path]) -> None:
-    made, config = running
-    await made.pair()
-
-    told = await asked("status", "-c", config)
-    answer = json.loads((await asked("status", "--json", "-c", config)).stdout)
-
-    assert answer.keys() == {
-        *("version", "instance", "running", "paired", "code_pending", "missing")
-    }
-    assert (told.exit_code, told.stderr) == (0, "")
-    lines = told.stdout.splitlines()
-    assert lines[:5] == [
-        f"version: {VERSION}",
-        f"instance: {made.app.operations.store.instance}",
-        "running: 1",
-        "paired: 1",
-        "code_pending: False",
-    ]
-    assert lines[5].startswith("missing: ")
-
-
-async def test_its_tokens_are_listed_and_revoked(running: tuple[Sidegate, Path]) -> None:
-    made, config = running
-    token = await made.pair()
-
-    listed = await asked("tokens", "list", "-c", config)
-    (row,) = listed.stdout.splitlines()
-    token_id, role, created = row.split()
-    revoked = await asked("tokens", "revoke", token_id, "-c", config)
-
-    assert (role, created[-6:]) == ("client", "+00:00")
-    assert token not in listed.output
-    assert ended(revoked) == (0, f"revoked {token_id}\n", "")
-    assert (await made.call("file_list", {"path": "."}, token))[0] == 401
-    again = await asked("tokens", "revoke", token_id, "-c", config)
-    assert ended(again) == (1, "", f"sidegate: there is no {token_id!r}\n")
-
-
-async def test_a_second_one_does_not_start(running: tuple[Sidegate, Path]) -> None:
-    _, config = running
+async def test_a_second_one_does_not_start(start: Start, tmp_path: Path) -> None:
+    await start()
+    config = write(tmp_path / "sidegate.yaml", sections(tmp_path))
 
     done = await asked("serve", "-c", config)
 

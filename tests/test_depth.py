@@ -23,7 +23,7 @@ from proxy.exchange import Clean, Document, Grant, Inbound, Peer, Principal, Raw
 from proxy.pipeline import Pipeline
 from proxy.protocols.rest import ToolCodec
 from proxy.reasons import Layer
-from proxy.routes import match, tables
+from proxy.routes import match
 from proxy.trace import Trace
 
 CANARY = "CANARY-4f1d"
@@ -135,7 +135,7 @@ async def attempt(sidegate: Sidegate, pipeline: Pipeline, attack: Attack, token:
     if attack.paired:
         headers["Authorization"] = f"Bearer {token}"
     path = f"/tools/{attack.tool}"
-    route, capture = match(tables(sidegate.app.config)["gateway"], "POST", path)
+    route, capture = match(sidegate.app.tables["gateway"], "POST", path)
     request = inbound(route, method="POST", path=path, headers=headers, capture=capture)
     canary = str(sidegate.workspace.parent / "canary.txt")
     body = json.dumps({"arguments": attack.arguments}).replace("CANARY_FILE", canary).encode()

@@ -14,6 +14,13 @@ from proxy.config.loader import Loaded
 from proxy.explain import explain
 from proxy.reasons import Reason
 
+PRINCIPALS = f"""
+principals:
+  robot: {{role: agent, token: {"r" * 32}}}
+  reader: {{token: {"s" * 32}, tools: [file_read], level: readonly}}
+  elsewhere: {{token: {"t" * 32}, routes: [/webhook]}}
+  lister: {{token: {"u" * 32}, routes: [/tools/file_list]}}
+"""
 ALLOWED = {"decision": "allow", "code": None, "layer": "authorization", "remedy": None}
 
 
@@ -24,7 +31,7 @@ def loaded(tmp_path: Path) -> Iterator[Loaded]:
     folder.mkdir()
     (folder / "a.txt").write_text("a")
     before = len(os.listdir("/proc/self/fd"))
-    text = f"autonomy:\n  workspace_dir: {folder}\n  allowed_commands: [ls, cat]\n"
+    text = f"autonomy:\n  workspace_dir: {folder}\n  allowed_commands: [ls, cat]\n" + PRINCIPALS
     yield loader.parse(text, "sidegate.yaml", {})
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -151,9 +158,70 @@ async def test_an_id_comes_back(loaded: Loaded, echo: object) -> None:
     assert "id" not in await ask(loaded, READ)
 
 
-@pytest.mark.parametrize("principal", ["client", None])
-async def test_the_one_who_asks_is_a_client(loaded: Loaded, principal: str | None) -> None:
-    assert (await ask(loaded, {**READ, "principal": principal}))["decision"] == "allow"
+@pytest.mark.parametrize("principal", ["client", "agent", "robot", "reader"])
+async def test_the_one_who_asks_is_named(loaded: Loaded, principal: str) -> None:
+    verdict = await ask(loaded, {**READ, "principal": principal})
+
+    assert verdict == {**ALLOWED, "rule": "autonomy.level (default)"}
+
+
+async def test_the_one_who_is_not_named_is_a_client_without_ceiling(loaded: Loaded) -> None:
+    for question in (READ, LS, about("none", {})):
+        named = await ask(loaded, {**question, "principal": "client"})
+        assert await ask(loaded, question) == named
+
+
+@pytest.mark.parametrize(
+    ("principal", "question", "reason", "rule"),
+    [
+        ("reader", about("file_list", {"path": "."}), Reason.SCOPE_INSUFFICIENT, None),
+        ("reader", LS, Reason.SCOPE_INSUFFICIENT, None),
+        ("elsewhere", READ, Reason.SCOPE_INSUFFICIENT, None),
+        ("lister", READ, Reason.SCOPE_INSUFFICIENT, None),
+    ],
+)
+async def test_a_principal_of_the_configuration_has_its_bounds(
+    loaded: Loaded, principal: str, question: dict[str, object], reason: Reason, rule: str | None
+) -> None:
+    assert await ask(loaded, {**question, "principal": principal}) == denied(reason, rule)
+
+
+async def test_a_principal_called_client_is_not_who_is_not_named(loaded: Loaded) -> None:
+    made = {"client": {"token": "n" * 32, "tools": []}}
+    verdict = await ask(loaded, {**READ, "config": {"principals": made}})
+
+    assert verdict["decision"] == "allow"
+
+
+async def test_within_its_bounds_it_is_allowed(loaded: Loaded) -> None:
+    listing = about("file_list", {"path": "."}, principal="lister")
+
+    assert (await ask(loaded, listing))["decision"] == "allow"
+
+
+async def test_a_ceiling_holds_whatever_the_change(loaded: Loaded) -> None:
+    """The bounds of who asks are told by the same configuration that is asked about."""
+    changed = {**FULL, "principals": {"reader": {"tools": None}}}
+    verdict = await ask(loaded, {**LS, "principal": "reader", "config": changed})
+
+    assert verdict["code"] == Reason.AUTONOMY_READONLY.code
+
+
+async def test_a_change_may_make_a_principal(loaded: Loaded) -> None:
+    made = {"new": {"token": "n" * 32, "tools": ["file_list"]}}
+    verdict = await ask(loaded, {**READ, "principal": "new", "config": {"principals": made}})
+
+    assert verdict["code"] == Reason.SCOPE_INSUFFICIENT.code
+    assert "nnnn" not in repr(verdict)
+
+
+@pytest.mark.parametrize(
+    "principal", ["operator", "public", "", "nobody", "principal:robot", "Client", "uid-0"]
+)
+async def test_a_principal_that_there_is_not_is_told(loaded: Loaded, principal: str) -> None:
+    verdict = await ask(loaded, {**READ, "principal": principal, "id": 7})
+
+    assert verdict == {**denied(Reason.ARGUMENTS_INVALID, None), "id": 7}
 
 
 @pytest.mark.parametrize(
@@ -165,9 +233,9 @@ async def test_the_one_who_asks_is_a_client(loaded: Loaded, principal: str | Non
         # of another type
         *({"tool": 1, "arguments": {}}, {"tool": "shell", "arguments": []}),
         {"tool": "shell", "arguments": None},
-        # nobody that there is
-        *(about("shell", {}, principal="operator"), about("shell", {}, principal=1)),
-        *(about("shell", {}, principal=""), about("shell", {}, principal=["client"])),
+        # a name that is none
+        *(about("shell", {}, principal=1), about("shell", {}, principal=["client"])),
+        *(about("shell", {}, principal=None), about("shell", {}, principal={})),
         # no mapping of sections
         *(about("shell", {}, config=[1]), about("shell", {}, config="a"), about("a", {}, config=1)),
     ],

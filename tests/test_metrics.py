@@ -6,18 +6,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from doubles import HEALTH, Clock, grant, inbound
+from doubles import CLIENT, HEALTH, Clock, grant, inbound
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.config.channels import ChannelsConfig
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Inbound
-from proxy.metrics import CONTENT_TYPE, Metrics
+from proxy.metrics import CHANNELS, CONTENT_TYPE, Metrics
 from proxy.network.ingress import METHODS
 from proxy.protection.redactor import RULES
+from proxy.protocols.channels import READERS
 from proxy.reasons import Layer, Reason
 from proxy.trace import Outcome, Step, Trace
 
 ROUTES = ("health", "tools", "none")
+# What `decision.Facts` says that a verification may end in.
+VERIFIED = ("verified", "invalid", "stale", "replayed", "closed", "denied")
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -72,6 +76,7 @@ def test_the_names_are_those_that_dashboards_know(metrics: Metrics) -> None:
         "sidegate_http_requests": "counter",
         "sidegate_http_request_duration_seconds": "histogram",
         "sidegate_pairing_attempts": "counter",
+        "sidegate_webhook_verifications": "counter",
         "sidegate_sandbox_runs": "counter",
         "sidegate_sandbox_duration_seconds": "histogram",
         "sidegate_upstream_requests": "counter",
@@ -100,6 +105,8 @@ def test_every_decision_that_can_be_counted_starts_at_zero(metrics: Metrics) -> 
         ("layer_duration_seconds_count", "layer", {layer.value for layer in Layer}),
         ("http_request_duration_seconds_count", "route", set(ROUTES)),
         ("pairing_attempts_total", "result", {"paired", "wrong", "locked"}),
+        ("webhook_verifications_total", "channel", {"webhook", *READERS}),
+        ("webhook_verifications_total", "result", set(VERIFIED)),
         ("sandbox_runs_total", "runtime", {"docker"}),
         ("sandbox_duration_seconds_count", "runtime", {"docker"}),
         ("redactions_total", "rule", set(RULES)),
@@ -150,6 +157,26 @@ async def test_a_denial_is_counted_by_its_reason(metrics: Metrics, reason: Reaso
     assert value(metrics, "layer_decisions_total", **labels) == 1
     assert samples(metrics).keys() == before
     assert b"evidence" not in metrics.render()
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+@pytest.mark.parametrize("result", VERIFIED)
+async def test_a_webhook_is_counted_by_its_channel_and_how_it_was_found(
+    metrics: Metrics, channel: str, result: str
+) -> None:
+    before = samples(metrics).keys()
+    facts = Facts(channel=channel, verification=result)
+
+    await step(metrics, Layer.AUTHENTICATION, Allow(CLIENT, facts))
+    await step(metrics, Layer.AUTHENTICATION, Deny(Reason.SIGNATURE_INVALID, facts=facts))
+
+    counted = value(metrics, "webhook_verifications_total", channel=channel, result=result)
+    assert counted == 2
+    assert samples(metrics).keys() == before
+
+
+def test_every_channel_that_can_be_configured_is_counted() -> None:
+    assert set(CHANNELS) == ChannelsConfig.model_fields.keys() == {"webhook", *READERS}
 
 
 @pytest.mark.parametrize("result", ["paired", "wrong", "locked"])

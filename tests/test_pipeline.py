@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from doubles import CLIENT, FakeBackend, Spy, grant, inbound, value
+from doubles import CLIENT, Clock, FakeBackend, Spy, grant, inbound, value
 
 from proxy.actions import Command, FileList, Invoke, Operate, Plan, Relay
 from proxy.authentication.authenticator import Authenticator
+from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
 from proxy.authorization.authorizer import Authorizer
@@ -20,12 +21,16 @@ from proxy.config.model import Config
 from proxy.decision import Allow, Decision, Denied, Deny
 from proxy.exchange import Clean, Document, Inbound, Peer, Raw, Route
 from proxy.isolation.executor import Executor
+from proxy.isolation.once import Keeping, Once
 from proxy.limits import Unlimited
 from proxy.network.ingress import Ingress
 from proxy.pipeline import Pipeline, Services, build_pipeline, build_policy
 from proxy.protection.redactor import Redactor
-from proxy.protocols.rest import ForwardCodec, OperationCodec, ToolCodec, WebhookCodec
+from proxy.protocols.operator import OperationCodec
+from proxy.protocols.rest import ForwardCodec, ToolCodec
+from proxy.protocols.webhook import WebhookCodec
 from proxy.reasons import Layer, Reason
+from proxy.seal import Seal
 from proxy.state.sqlite import SqliteStore
 from proxy.trace import Trace
 
@@ -123,6 +128,7 @@ class Bench:
     sandbox: FakeBackend
     files: FakeBackend
     upstream: FakeBackend
+    inbox: FakeBackend
     operations: FakeBackend
 
     async def ask(self, request: Inbound) -> object:
@@ -133,16 +139,18 @@ class Bench:
             await trace.close(200)
 
     def plans(self) -> list[Plan]:
-        places = (self.sandbox, self.files, self.upstream, self.operations)
+        places = (self.sandbox, self.files, self.upstream, self.inbox, self.operations)
         return [plan for place in places for plan in place.plans]
 
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     (tmp_path / "workspace").mkdir()
-    store = SqliteStore(str(tmp_path / "sidegate.db"))
+    seal = Seal(bytes(32))
+    store = SqliteStore(str(tmp_path / "sidegate.db"), seal)
+    once = Once(store.once, seal, Clock(), Keeping())
     workspace = Workspace.open(str(tmp_path / "workspace"), (), only=True)
-    places = [FakeBackend() for _ in range(4)]
+    places = [FakeBackend() for _ in range(5)]
     places[0].answer = Allow(Document({"stdout": "api_key=sk-1234567890abcdefghij"}))
     config = Config.model_validate(
         {
@@ -152,16 +160,19 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         }
     )
     services = Services(
-        Unlimited(),
-        Pairing(store.codes, lambda: 0.0),
-        TokenBook(store.tokens, ()),
+        {"pair": Unlimited(), "webhook": Unlimited(), "tools": Unlimited()},
+        Pairing(store.codes, store.links, Clock()),
+        TokenBook(store.tokens, Clock()),
+        Channels((), None, store.replays, Clock()),
         CommandParser(find_parser()),
         workspace,
         Redactor(()),
+        once,
         *places,
     )
     yield Bench(build_pipeline(config, services), *places)
     workspace.close()
+    await once.aclose()
     await store.aclose()
 
 
@@ -219,7 +230,7 @@ async def test_what_is_for_the_agent_reaches_the_agent(
 async def test_a_verb_of_ours_is_done_by_us(bench: Bench) -> None:
     await bench.ask(inbound())
 
-    assert bench.operations.plans == [Operate("health", {})]
+    assert bench.operations.plans == [Operate("health")]
 
 
 @pytest.mark.parametrize(

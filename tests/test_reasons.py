@@ -5,7 +5,7 @@ import pytest
 from proxy.reasons import Layer, Reason
 
 # DESIGN.md section 5: the statuses of refusals, and of hostile bytes (501, 505).
-STATUSES = {400, 401, 403, 404, 409, 413, 415, 421, 422, 429, 501, 502, 503, 504, 505}
+STATUSES = {400, 401, 403, 404, 408, 409, 413, 415, 421, 422, 429, 501, 502, 503, 504, 505}
 
 every_reason = pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.code)
 
@@ -48,10 +48,13 @@ def test_sentences_leave_no_room_for_input(reason: Reason) -> None:
     assert not re.search(r"[{}%]|\bNone\b", reason.detail + reason.remedy)
 
 
-def test_only_the_trace_refuses_without_a_layer() -> None:
+def test_what_has_no_layer_is_the_traces_or_of_a_body_that_any_layer_may_read() -> None:
     ownerless = {reason for reason in Reason if reason.layer is None}
 
-    assert ownerless == {Reason.LAYER_FAILED, Reason.AUDIT_UNAVAILABLE}
+    assert ownerless == {
+        *(Reason.LAYER_FAILED, Reason.AUDIT_UNAVAILABLE, Reason.STATE_UNAVAILABLE),
+        *(Reason.BODY_TOO_LARGE, Reason.BODY_LATE, Reason.BODY_MALFORMED, Reason.BODY_UNTYPED),
+    }
 
 
 def test_only_authentication_asks_who_you_are() -> None:

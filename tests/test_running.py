@@ -6,7 +6,9 @@ import time
 import pytest
 from doubles import inbound
 
+from proxy.decision import Allow, Decision
 from proxy.exchange import Principal, Role
+from proxy.reasons import Layer
 from proxy.running import Ended, Entry, Running
 from proxy.trace import Trace
 
@@ -84,6 +86,38 @@ async def test_the_end_of_a_credential_is_the_end_of_what_runs_for_it_alone() ->
 
 async def test_ending_a_principal_that_runs_nothing_ends_nothing() -> None:
     Running().end_principal("client-1")
+
+
+async def test_a_principal_is_one_who_runs_something_and_is_known() -> None:
+    running = Running()
+    assert running.principals() == frozenset()
+
+    calls = [Call(running, name) for name in ("client-1", "client-1", "client-2", None)]
+    await begun(*calls)
+    assert running.principals() == {"client-1", "client-2"}
+
+    calls[0].finish.set()
+    calls[2].finish.set()
+    await asyncio.wait({calls[0].task, calls[2].task}, timeout=5)
+    assert running.principals() == {"client-1"}
+
+    await running.drain(0)
+    assert running.principals() == frozenset()
+
+
+async def test_who_is_recognized_while_it_runs_is_one_from_then_on() -> None:
+    running = Running()
+    trace = Trace(inbound(), ())
+    with running.entered(trace):
+        assert running.principals() == frozenset()
+
+        await trace.step(Layer.AUTHENTICATION, recognized("client-1"))
+
+        assert running.principals() == {"client-1"}
+
+
+async def recognized(name: str) -> Decision[Principal]:
+    return Allow(Principal(name, Role.CLIENT))
 
 
 async def test_a_drain_lets_what_ends_by_itself_end() -> None:

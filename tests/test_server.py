@@ -21,14 +21,17 @@ from structlog.testing import capture_logs
 from wire import Agent, Reply, agent, send, until
 
 from proxy.actions import Action, Headers, Operate
-from proxy.decision import Denied
+from proxy.connection import Limits
+from proxy.decision import Denied, Quota
 from proxy.exchange import (
     Answer,
     Clean,
     Document,
+    Forwarded,
     Frame,
     Inbound,
     Listener,
+    Peer,
     Principal,
     Route,
     Stream,
@@ -88,6 +91,8 @@ class Told:
     denied: Denied | None = None
     reads: bool = False
     principal: Principal | None = None
+    peer: Peer | None = None
+    quotas: list[Quota] = field(default_factory=list)
     seen: list[Inbound] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -97,7 +102,8 @@ class Told:
 
     async def handle(self, inbound: Inbound, trace: Trace) -> Clean:
         self.seen.append(inbound)
-        trace.principal = self.principal
+        trace.principal, trace.peer = self.principal, self.peer
+        trace.quotas.extend(self.quotas)
         await self.go.wait()
         if self.reads:
             self.bodies.append(await inbound.body.read())
@@ -135,7 +141,7 @@ async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
         (made.spy, made.metrics),
         made.running,
         made.metrics,
-        1000,
+        Limits(max_body=1000),
         Redactor(("held-secret-0815",)).text,
         Share(3, Clock()),
     )
@@ -193,6 +199,63 @@ async def test_an_answer_carries_our_own_fields(edge: Edge) -> None:
     assert fields["x-request-id"] == edge.told.seen[0].request_id
     assert fields["content-type"] == "application/json"
     assert fields["cache-control"] == "no-store"
+
+
+GUARDS = {
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+POLICY = {"content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(ECHO, id="an answer"),
+        pytest.param(ECHO.replace(b"/echo", b"/none"), id="a refusal"),
+        pytest.param(b"garbage\r\n\r\n", id="an answer to no request"),
+    ],
+)
+async def test_a_browser_does_nothing_with_an_answer_of_ours(edge: Edge, sent: bytes) -> None:
+    if b"/none" in sent:
+        edge.told.denied = Denied(Layer.NETWORK, Reason.ROUTE_UNKNOWN)
+
+    fields = (await edge.ask(sent)).fields
+
+    assert (GUARDS | POLICY).items() <= fields.items()
+    assert "strict-transport-security" not in fields
+
+
+async def test_an_answer_of_the_agents_says_itself_what_a_browser_may_do(edge: Edge) -> None:
+    own = Headers((("X-Frame-Options", "SAMEORIGIN"),))
+    edge.told.clean = Clean(Stream(200, own, frames(b"<p>")))
+
+    fields = (await edge.ask(ECHO)).fields
+
+    assert (GUARDS | {"x-frame-options": "SAMEORIGIN"}).items() <= fields.items()
+    assert "content-security-policy" not in fields
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_only_who_came_by_tls_is_told_to_stay_with_it(edge: Edge, scheme: str) -> None:
+    client = Forwarded(ipaddress.ip_address("198.51.100.7"), scheme, "")
+    edge.told.peer = Peer("198.51.100.7", forwarded=client)
+
+    assert ("strict-transport-security" in (await edge.ask(ECHO)).fields) is (scheme == "https")
+
+
+@pytest.mark.parametrize("denied", [None, Denied(Layer.NETWORK, Reason.RATE_LIMITED)])
+async def test_who_is_counted_is_told_where_it_stands(edge: Edge, denied: Denied | None) -> None:
+    edge.told.denied = denied
+    edge.told.quotas = [Quota("webhook", 60, 60, 12, 47.01), Quota("tools", 600, 60, 0, 60.0)]
+
+    fields = (await edge.ask(ECHO)).fields
+
+    assert fields["ratelimit-policy"] == '"webhook";q=60;w=60, "tools";q=600;w=60'
+    assert fields["ratelimit"] == '"webhook";r=12;t=48, "tools";r=0;t=60'
 
 
 @pytest.mark.parametrize(
@@ -577,6 +640,14 @@ HOSTILE = [
     pytest.param(
         headed(b"Transfer-Encoding: chunked") + b"f" * 20 + b"\r\n", BAD, id="a chunk too large"
     ),
+    pytest.param(
+        headed(b"Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", BAD, id="a coding in chunks"
+    ),
+    pytest.param(
+        headed(b"Transfer-Encoding: chunked").replace(b"HTTP/1.1", b"HTTP/1.0") + b"0\r\n\r\n",
+        BAD,
+        id="chunks in an older version",
+    ),
     # header grammar
     pytest.param(b"GET /v1/chat HTTP/1.1\r\n\r\n", BAD, id="no Host"),
     pytest.param(headed(b"Host: localhost"), BAD, id="two Hosts"),
@@ -592,8 +663,12 @@ HOSTILE = [
     pytest.param(headed(*[b"X-A: 1"] * 500), BAD, id="too many fields"),
     *(
         pytest.param(headed(name + b": a", name + b": b"), BAD, id=f"two of {name.decode()}")
-        for name in (b"Authorization", b"Content-Type", b"X-Pairing-Code", b"Idempotency-Key")
+        for name in (
+            *(b"Authorization", b"Content-Type", b"X-Pairing-Code", b"Idempotency-Key"),
+            *(b"Cookie", b"Range", b"User-Agent", b"X-Hub-Signature-256"),
+        )
     ),
+    pytest.param(headed(b"Expect: 200-ok"), BAD, id="an expectation of another kind"),
     # request line
     pytest.param(line("/v1/chat", version="HTTP/2.0"), NO_VERSION, id="a version of frames"),
     pytest.param(line("/v1/chat", version="HTTP/0.9"), NO_VERSION, id="a version without headers"),
@@ -701,6 +776,72 @@ async def test_requests_on_one_connection_are_answered_in_order(front: Front) ->
         "GET /v1/chat HTTP/1.1",
         "GET /v1/files/c HTTP/1.1",
     ]
+
+
+async def test_every_answer_of_a_route_with_a_rate_says_where_one_stands(start: Start) -> None:
+    sidegate = await start({"gateway": {"pair_rate_limit_per_minute": 2}})
+    sent = b"POST /pair HTTP/1.1\r\n" + HOST + b"X-Pairing-Code: 1\r\nConnection: close\r\n\r\n"
+
+    replies = [await send(sidegate.app.ports["gateway"], sent) for _ in range(3)]
+
+    assert [reply.status for reply in replies] == [403, 403, 429]
+    assert {reply.fields["ratelimit-policy"] for reply in replies} == {'"pair";q=2;w=60'}
+    assert [reply.fields["ratelimit"].split(";")[1] for reply in replies] == ["r=1", "r=0", "r=0"]
+    assert 0 < int(replies[2].fields["retry-after"]) <= 30
+    assert "ratelimit" not in (await send(sidegate.app.ports["gateway"], ALIVE)).fields
+
+
+async def test_the_agent_hears_from_a_trusted_proxy_who_its_client_is(start: Start) -> None:
+    said = (
+        b"X-Forwarded-For: 1.1.1.1, 198.51.100.7\r\nX-Forwarded-Proto: https\r\n"
+        b"X-Forwarded-Host: agent.example\r\nConnection: close\r\n\r\n"
+    )
+    async with agent() as double:
+        sidegate = await start(
+            {
+                "upstream": {"url": double.url, "routes": ROUTES},
+                "gateway": {
+                    "require_pairing": False,
+                    "trust_forwarded_headers": True,
+                    "trusted_proxies": ["127.0.0.0/8"],
+                },
+            }
+        )
+        reply = await send(sidegate.app.ports["gateway"], GET[:-2] + said)
+
+        (seen,) = double.seen
+    assert reply.fields["strict-transport-security"] == "max-age=31536000"
+    assert seen.all("x-forwarded-for") == ["198.51.100.7"]
+    assert seen.all("x-forwarded-proto") == ["https"]
+    assert seen.all("x-forwarded-host") == ["agent.example"]
+
+
+async def test_connections_are_held_to_what_is_configured(start: Start) -> None:
+    sidegate = await start({"gateway": {"header_timeout_secs": 0.2, "request_timeout_secs": 0.2}})
+    token, port = await sidegate.pair(), sidegate.app.ports["gateway"]
+    known = f"Authorization: Bearer {token}"
+    typed = "Content-Type: application/json"
+
+    head = await send(port, b"GET /", once=True)
+    body = await send(
+        port, post(b"", known, typed, "Content-Length: 9", path="/webhook"), once=True
+    )
+
+    assert [reply.json()["code"] for reply in (head, body)] == ["request-late", "body-late"]
+    assert (head.status, body.status) == (408, 408)
+
+
+async def test_a_flood_at_the_gateway_leaves_the_operator_in(start: Start) -> None:
+    sidegate = await start({"gateway": {"max_connections": 20, "max_connections_per_peer": 10}})
+    flood = [
+        await asyncio.open_connection("127.0.0.1", sidegate.app.ports["gateway"])
+        for _ in range(100)
+    ]
+
+    for listener in ("admin", "metrics"):
+        assert (await send(sidegate.app.ports[listener], ALIVE)).status == 200
+    for _, writer in flood:
+        writer.close()
 
 
 # The agent's answers, through all layers

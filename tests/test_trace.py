@@ -11,7 +11,7 @@ import pytest
 from doubles import CLIENT, Spy, frames, grant, inbound
 
 from proxy.actions import Command, FileRead, Headers, OpenPath
-from proxy.decision import Allow, Decision, Denied, Deny, Facts, Malformed
+from proxy.decision import Allow, Decision, Denied, Deny, Facts, Malformed, Quota
 from proxy.exchange import Clean, Document, Grant, Peer, Raw, Stream
 from proxy.reasons import Layer, Reason
 from proxy.trace import Observer, Outcome, Step, Trace
@@ -246,6 +246,27 @@ async def test_the_record_knows_principal_and_grant_as_soon_as_they_are_there() 
 
     assert request.principal is CLIENT
     assert request.grant is given
+
+
+async def test_the_record_knows_who_was_let_in() -> None:
+    request = trace()
+    await request.step(Layer.NETWORK, answers(Allow(Peer("10.0.0.1"))))
+
+    assert request.peer == Peer("10.0.0.1")
+
+
+async def test_the_record_knows_every_rate_that_was_counted() -> None:
+    first, second = Quota("pair", 10, 60, 9, 6.0), Quota("tools", 600, 60, 0, 60.0, 0.1)
+    request = trace()
+    await request.step(Layer.NETWORK, answers(Allow(Peer("a"), Facts(quota=first))))
+    await request.step(Layer.AUTHENTICATION, answers(Allow(CLIENT)))
+
+    with pytest.raises(Denied):
+        await request.step(
+            Layer.AUTHORIZATION, answers(Deny(Reason.TOOL_RATE_LIMITED, facts=Facts(quota=second)))
+        )
+
+    assert request.quotas == [first, second]
 
 
 async def test_the_outcome_is_told_to_each_observer() -> None:

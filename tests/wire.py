@@ -180,8 +180,8 @@ async def _gone(reader: asyncio.StreamReader, seconds: float) -> bool:
 
 
 @asynccontextmanager
-async def agent(*answer: Step) -> AsyncIterator[Agent]:
-    """An agent on a free port."""
+async def agent(*answer: Step, port: int = 0) -> AsyncIterator[Agent]:
+    """An agent on this port; 0: a free one."""
     double = Agent(answer=answer or (OK,))
     connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
@@ -190,7 +190,7 @@ async def agent(*answer: Step) -> AsyncIterator[Agent]:
         connections[task] = writer
         task.add_done_callback(lambda task: connections.pop(task).close())
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", port)
     double.port = server.sockets[0].getsockname()[1]
     try:
         yield double

@@ -3,46 +3,67 @@
 import os
 from typing import assert_never
 
+from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Access, Inbound, Peer, Principal, Role
 from proxy.reasons import Reason
 
-ANONYMOUS = Principal("anonymous", Role.CLIENT)
-_PUBLIC = Principal("public", Role.PUBLIC)
-
 
 class Authenticator:
     """Layer 2."""
 
-    def __init__(self, pairing: Pairing, tokens: TokenBook, *, require_pairing: bool) -> None:
+    def __init__(
+        self, pairing: Pairing, tokens: TokenBook, channels: Channels, *, require_pairing: bool
+    ) -> None:
         self._pairing = pairing
         self._tokens = tokens
+        self._channels = channels
         self._require_pairing = require_pairing
 
     async def authenticate(self, inbound: Inbound, peer: Peer) -> Decision[Principal]:
         """The principal behind the request."""
+        try:
+            return await self._authenticate(inbound, peer)
+        except OSError as error:
+            return Deny(Reason.STATE_UNAVAILABLE, evidence=type(error).__name__)
+
+    async def _authenticate(self, inbound: Inbound, peer: Peer) -> Decision[Principal]:
+        offered = inbound.headers.get("x-pairing-code") or ""
         match inbound.route.access:
             case Access.NOBODY:
                 return Deny(Reason.ROUTE_UNKNOWN)
             case Access.PUBLIC:
-                return Allow(_PUBLIC)
+                return Allow(Principal("public", Role.PUBLIC, peer))
             case Access.CODE:
-                return await self._pairing.redeem(inbound.headers.get("x-pairing-code") or "", peer)
+                return await self._pairing.redeem(offered, peer)
+            case Access.LINK:
+                return await self._pairing.redeem_link(offered, peer)
             case Access.BEARER:
-                return await self._bearer(inbound)
+                return await self._caller(inbound, peer)
+            case Access.OPERATOR:
+                return await self._bearer(inbound, peer)
+            case Access.CHANNEL:
+                return await self._channels.authenticate(inbound, peer)
             case Access.LOCAL_USER:
                 return _local_user(peer)
         assert_never(inbound.route.access)
 
-    async def _bearer(self, inbound: Inbound) -> Decision[Principal]:
-        if not self._require_pairing:
-            return Allow(ANONYMOUS)
+    async def _caller(self, inbound: Inbound, peer: Peer) -> Decision[Principal]:
+        """A client by its token, or anybody where none is asked for, and by the route's secret."""
+        decision: Decision[Principal] = Allow(Principal("anonymous", Role.CLIENT, peer))
+        if self._require_pairing:
+            decision = await self._bearer(inbound, peer)
+        if isinstance(decision, Allow) and inbound.route.channel is not None:
+            return self._channels.confirm(inbound, decision.value)
+        return decision
+
+    async def _bearer(self, inbound: Inbound, peer: Peer) -> Decision[Principal]:
         token = bearer_token(inbound.headers.get("authorization") or "")
         if token is None:
             return Deny(Reason.TOKEN_MISSING)
-        principal = await self._tokens.recognize(token)
+        principal = await self._tokens.recognize(token, peer)
         return Allow(principal) if principal else Deny(Reason.TOKEN_UNKNOWN)
 
 
@@ -56,4 +77,4 @@ def _local_user(peer: Peer) -> Decision[Principal]:
     """The kernel says which user is behind a unix socket: ours, or root, is the operator."""
     if peer.uid is None or peer.uid not in {0, os.geteuid()}:
         return Deny(Reason.PEER_UNTRUSTED, evidence=f"uid {peer.uid}")
-    return Allow(Principal(f"uid-{peer.uid}", Role.OPERATOR))
+    return Allow(Principal(f"uid-{peer.uid}", Role.OPERATOR, peer))

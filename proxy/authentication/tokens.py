@@ -6,18 +6,35 @@ guess. Whoever reads the state learns no token from it.
 
 import hashlib
 import hmac
+import re
 import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
-from proxy.exchange import Principal, Role
+from proxy.exchange import Clock, Peer, Principal, Role
+from proxy.scope import Minting, Scope
 from proxy.state.store import TokenRecord, Tokens
 
-PREFIX = "zc_"
+PREFIXES: Mapping[Role, str] = {Role.CLIENT: "zc_", Role.OPERATOR: "zo_"}
+"""What a token starts with, so that people and scanners see what they found."""
+
+_ID = re.compile(r"[0-9a-f]{8}")
 
 
-def mint(role: Role, now: float) -> tuple[str, TokenRecord]:
+def mint(role: Role, now: float, minting: Minting | None = None) -> tuple[str, TokenRecord]:
     """A new token and the record to store for it."""
-    token = PREFIX + secrets.token_hex(32)
-    return token, TokenRecord(secrets.token_hex(4), hash_token(token), role, "", now)
+    wish = minting or Minting()
+    token = new_token(role)
+    expires = None if wish.lifetime is None else now + wish.lifetime
+    token_id = secrets.token_hex(4)
+    return token, TokenRecord(
+        token_id, hash_token(token), role, wish.label, now, wish.scope, expires
+    )
+
+
+def new_token(role: Role) -> str:
+    """256 random bits, spelled as a token of this role."""
+    return PREFIXES[role] + secrets.token_hex(32)
 
 
 def hash_token(token: str) -> bytes:
@@ -25,28 +42,88 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A principal of the configuration, by the digest of its token."""
+
+    name: str
+    digest: bytes
+    role: Role
+    scope: Scope
+
+
+@dataclass
 class TokenBook:
-    """Every bearer token that is accepted: those paired and those that the configuration lists."""
+    """Every bearer token that is accepted: the stored ones and those of the configuration."""
 
-    def __init__(self, tokens: Tokens, listed: tuple[str, ...]) -> None:
-        self._tokens = tokens
-        self._listed = tuple(bytes.fromhex(digest) for digest in listed)
+    tokens: Tokens
+    clock: Clock
+    listed: tuple[bytes, ...] = ()
+    machines: tuple[Machine, ...] = ()
+    _used: dict[str, float] = field(default_factory=dict)
 
-    async def recognize(self, token: str) -> Principal | None:
+    async def recognize(self, token: str, peer: Peer) -> Principal | None:
         """The principal that a token belongs to.
 
-        Look-ups are by digest, which a guesser cannot steer; the final comparison takes constant
-        time.
+        Look-ups are by digest, which a guesser cannot steer; every comparison takes constant time,
+        and all are made.
         """
-        digest = hash_token(token)
-        record = await self._tokens.find(digest)
+        digest, now = hash_token(token), self.clock()
+        record = await self.tokens.find(digest, now)
+        configured = self._configured(digest)
         if record is not None and hmac.compare_digest(record.digest, digest):
-            return Principal(record.id, record.role, presented=token)
-        matches = [hmac.compare_digest(listed, digest) for listed in self._listed]
-        if True in matches:
-            return Principal(f"listed-{digest.hex()[:8]}", Role.CLIENT, presented=token)
+            self._used[record.id] = now
+            return Principal(record.id, record.role, peer, record.scope, presented=token)
+        if configured is not None:
+            name, role, scope = configured
+            return Principal(name, role, peer, scope, presented=token)
         return None
 
+    def _configured(self, digest: bytes) -> tuple[str, Role, Scope] | None:
+        found: tuple[str, Role, Scope] | None = None
+        for machine in self.machines:
+            if hmac.compare_digest(machine.digest, digest):
+                found = (f"principal:{machine.name}", machine.role, machine.scope)
+        for listed in self.listed:
+            if hmac.compare_digest(listed, digest):
+                found = found or (f"listed-{digest.hex()[:8]}", Role.CLIENT, Scope())
+        return found
+
+    async def create(self, role: Role, minting: Minting) -> tuple[str, TokenRecord]:
+        """A new token, stored before it is told."""
+        token, record = mint(role, self.clock(), minting)
+        await self.tokens.add(record)
+        return token, record
+
+    async def rotate(self, token_id: str) -> str | None:
+        """A new token in the place of an old one, which is void from now on."""
+        records = await self.tokens.list(self.clock())
+        role = next((record.role for record in records if record.id == token_id), None)
+        if role is None:
+            return None
+        token = new_token(role)
+        rotated = await self.tokens.rotate(token_id, hash_token(token), self.clock())
+        return token if rotated else None
+
     async def empty(self) -> bool:
-        """Whether nobody could present a token."""
-        return not self._listed and not await self._tokens.list()
+        """Whether no client could present a token."""
+        if self.listed or any(machine.role is Role.CLIENT for machine in self.machines):
+            return False
+        return not any(
+            record.role is Role.CLIENT for record in await self.tokens.list(self.clock())
+        )
+
+    async def gone(self, principals: Collection[str]) -> frozenset[str]:
+        """Which of these principals had a stored token, and have it no longer."""
+        stored = frozenset(name for name in principals if _ID.fullmatch(name))
+        return stored - await self.tokens.alive(stored, self.clock()) if stored else stored
+
+    async def flush(self) -> None:
+        """Store when tokens were last used, which lags behind so that a use costs no write."""
+        used, self._used = self._used, {}
+        if used:
+            try:
+                await self.tokens.touch(used)
+            except OSError:
+                self._used = {**used, **self._used}
+                raise

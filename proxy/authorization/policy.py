@@ -11,7 +11,9 @@ from typing import assert_never
 
 from proxy.actions import (
     Action,
+    Challenge,
     Effect,
+    Enqueue,
     Forward,
     Json,
     Known,
@@ -24,10 +26,10 @@ from proxy.actions import (
 )
 from proxy.authorization.catalogue import Tool
 from proxy.authorization.planner import Planner
-from proxy.config.model import Autonomy
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Principal, Role
 from proxy.reasons import Reason
+from proxy.scope import Autonomy, Scope
 
 OPERATIONS: Mapping[str, frozenset[Role]] = {
     "health": frozenset(Role),
@@ -35,11 +37,17 @@ OPERATIONS: Mapping[str, frozenset[Role]] = {
     "ready": frozenset(Role),
     "metrics": frozenset(Role),
     "pair": frozenset({Role.CLIENT}),
-    "pairing-codes.create": frozenset({Role.OPERATOR}),
-    "status": frozenset({Role.OPERATOR}),
-    "tokens.list": frozenset({Role.OPERATOR}),
-    "tokens.revoke": frozenset({Role.OPERATOR}),
+    "pair-operator": frozenset({Role.OPERATOR}),
+    **dict.fromkeys(
+        (
+            *("status", "pairing-codes.create", "links.create"),
+            *("tokens.list", "tokens.create", "tokens.rotate", "tokens.revoke"),
+            *("inbox.list", "inbox.retry", "inbox.drop"),
+        ),
+        frozenset({Role.OPERATOR}),
+    ),
 }
+_CALLERS = frozenset({Role.CLIENT, Role.AGENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,52 +70,65 @@ class Policy:
 
     async def decide(self, action: Action, principal: Principal) -> Decision[Permit]:
         """The verdict on `action` by `principal`. A permit with an open file must be closed."""
-        if isinstance(action, Operate):
-            return _operate(action, principal)
-        if principal.role is not Role.CLIENT:
-            return Deny(Reason.ROLE_INSUFFICIENT)
         match action:
-            case ToolCall():
-                return await self._tool_call(action)
+            case Operate():
+                return _operate(action, principal)
+            case Challenge():
+                return Allow(Permit(Known(action.answer)))
+            case ToolCall() if principal.role in _CALLERS:
+                return await self._tool_call(action, principal.scope)
+            case Listing() if principal.role in _CALLERS:
+                return Allow(Permit(Known(self._listing(principal.scope))))
+            case ToolCall() | Listing():
+                return Deny(Reason.ROLE_INSUFFICIENT)
+            case Message() | Forward() if principal.role is not Role.CLIENT:
+                return Deny(Reason.ROLE_INSUFFICIENT)
+            case Message(queued=True):
+                return Allow(Permit(Enqueue(action.relay, action.key)))
             case Message() | Forward():
                 return Allow(Permit(action.relay))
-            case Listing():
-                return Allow(Permit(Known(self._listing())))
         assert_never(action)
 
-    async def _tool_call(self, call: ToolCall) -> Decision[Permit]:
+    async def _tool_call(self, call: ToolCall, scope: Scope) -> Decision[Permit]:
         tool = self.tools.get(call.tool)
         if tool is None:
             return Deny(Reason.TOOL_UNKNOWN, facts=Facts(rule="tools"))
-        if self._beyond_level(tool):
+        if not scope.covers_tool(tool.name):
+            return Deny(Reason.SCOPE_INSUFFICIENT)
+        level = self.level.at_most(scope.level)
+        if _beyond(level, tool):
             return Deny(Reason.AUTONOMY_READONLY, facts=Facts(rule="autonomy.level"))
         plan = await self.planner.plan(tool, call.arguments)
         if isinstance(plan, Deny):
             return plan
-        if self._must_ask(tool):
+        if self._must_ask(level, tool):
             release(plan.value)
             key = "always_ask" if tool.name in self.always_ask else "auto_approve"
             return Deny(Reason.APPROVAL_UNAVAILABLE, facts=Facts(rule=f"autonomy.{key}"))
         permit = Permit(plan.value, acting=tool.effect is not Effect.READ)
         return Allow(permit, Facts(rule="autonomy.level"))
 
-    def _beyond_level(self, tool: Tool) -> bool:
-        return self.level is Autonomy.READONLY and tool.effect is not Effect.READ
-
-    def _must_ask(self, tool: Tool) -> bool:
-        if self.level is not Autonomy.SUPERVISED:
+    def _must_ask(self, level: Autonomy, tool: Tool) -> bool:
+        if level is not Autonomy.SUPERVISED:
             return False
         return tool.name in self.always_ask or tool.name not in self.auto_approve
 
-    def _listing(self) -> Json:
+    def _listing(self, scope: Scope) -> Json:
         """The tools that would not be refused for what they are, whatever the arguments."""
+        level = self.level.at_most(scope.level)
         return {
             "tools": [
                 {"name": tool.name, "effect": tool.effect, "description": tool.description}
                 for tool in self.tools.values()
-                if not self._beyond_level(tool) and not self._must_ask(tool)
+                if scope.covers_tool(tool.name)
+                and not _beyond(level, tool)
+                and not self._must_ask(level, tool)
             ]
         }
+
+
+def _beyond(level: Autonomy, tool: Tool) -> bool:
+    return level is Autonomy.READONLY and tool.effect is not Effect.READ
 
 
 def _operate(action: Operate, principal: Principal) -> Decision[Permit]:

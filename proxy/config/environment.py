@@ -62,8 +62,12 @@ def _variable(key: KeyPath) -> str:
 
 
 def _field(key: KeyPath, segment: str) -> str | None:
-    """The fixed key inside `key` that `segment` spells."""
-    return next((name for name in keys.names(key) if segment == name.upper()), None)
+    """The fixed key inside `key` that `segment` spells, or the file of one that is a secret."""
+    spelled = {name.upper(): name for name in keys.names(key)}
+    stem = segment.removesuffix(SUFFIX.upper())
+    if stem != segment and keys.is_secret((*key, spelled.get(stem, ""))):
+        return spelled[stem] + SUFFIX
+    return spelled.get(segment)
 
 
 def _entry(draft: Draft, key: KeyPath, segment: str) -> str | None:

@@ -6,28 +6,32 @@ silence it would look like protection.
 """
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from proxy.config.address import LOOPBACK, BindHost, Cidr, Host, Port
+from proxy.config.channels import ChannelsConfig
+from proxy.config.listening import AdminConfig, GatewayConfig, MetricsConfig
+from proxy.config.principals import Principals
 from proxy.config.section import Section, raise_all, wrong
 from proxy.config.text import (
+    SQLITE,
     EngineRuntime,
     FilePath,
     Folder,
     ForbiddenPath,
     Image,
+    Line,
     Program,
-    SqliteUrl,
-    TokenHash,
+    StateUrl,
     ToolName,
     UserAndGroup,
 )
 from proxy.config.tools import ToolConfig, Tools
+from proxy.config.tunnel import TunnelConfig
 from proxy.config.web import HeaderName, HeaderValue, HttpUrl, RoutePath, UpstreamPath
+from proxy.scope import Autonomy
 
 __all__ = [
     "AuditConfig",
@@ -45,50 +49,6 @@ __all__ = [
 ]
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-
-class Autonomy(StrEnum):
-    """How far tools may go without a human."""
-
-    READONLY = "readonly"
-    SUPERVISED = "supervised"
-    FULL = "full"
-
-
-class GatewayConfig(Section):
-    """The front door: clients and webhooks on their way to the agent."""
-
-    host: BindHost = "127.0.0.1"
-    """The address to listen on; one that others can reach needs allow_public_bind."""
-    port: Port = 3000
-    """The port to listen on; 0: any free one."""
-    require_pairing: bool = True
-    """Whether callers need a bearer token, got by pairing."""
-    allow_public_bind: bool = False
-    """Whether host may be an address that other machines can reach."""
-    allow_peers: Annotated[tuple[Cidr, ...], Field(strict=False)] | None = None
-    """Networks that may connect; null: any, []: none."""
-    allowed_hosts: Annotated[tuple[Host, ...], Field(strict=False)] = ()
-    """Host names accepted beside loopback and the bound address."""
-    pair_rate_limit_per_minute: Annotated[int, Field(ge=0)] | None = 10
-    """Pairing attempts of one address per minute; null: no limit, 0: none at all."""
-    max_body_bytes: Annotated[int, Field(ge=1)] = 1_048_576
-    """The largest body that is read."""
-    paired_tokens: Annotated[tuple[TokenHash, ...], Field(strict=False)] = ()
-    """SHA-256 of bearer tokens that are valid from the start; never a token itself."""
-
-
-class MetricsConfig(Section):
-    """The listener for Prometheus."""
-
-    host: BindHost = "127.0.0.1"
-    """The address to listen on; one that others can reach needs allow_public_bind."""
-    port: Port = 9464
-    """The port to listen on; 0: any free one."""
-    allow_public_bind: bool = False
-    """Whether host may be an address that other machines can reach."""
-    allow_peers: Annotated[tuple[Cidr, ...], Field(strict=False)] | None = LOOPBACK
-    """Networks that may connect; null: any, []: none."""
 
 
 def _some(methods: tuple[Method, ...]) -> tuple[Method, ...]:
@@ -204,13 +164,24 @@ class RuntimeConfig(Section):
 class StateConfig(Section):
     """What is remembered over a restart."""
 
-    url: SqliteUrl = "sqlite:///sidegate.db"
-    """The database: sqlite:///FILE, relative to state_dir."""
+    url: StateUrl = "sqlite:///sidegate.db"
+    """sqlite:///FILE, relative to state_dir; redis://HOST, rediss:// or unix:///FILE: replicas."""
+    username: Line | None = None
+    """The user at a Redis or Valkey server; null: its default."""
+    password: SecretStr | None = None
+    """The password at a Redis or Valkey server; better in a file of its own: password_file."""
 
     @property
-    def path(self) -> str:
-        """The file of the database; relative to state_dir unless absolute."""
-        return self.url.removeprefix("sqlite:///")
+    def path(self) -> str | None:
+        """The file of the database, relative to state_dir unless absolute; None: on a server."""
+        return self.url.removeprefix(SQLITE) if self.url.startswith(SQLITE) else None
+
+
+class SecretsConfig(Section):
+    """How what is kept is kept from whoever reads the disk."""
+
+    key_file: FilePath = ".secret_key"
+    """The master key, relative to state_dir; made at the first start, with mode 0600."""
 
 
 class AuditConfig(Section):
@@ -226,14 +197,20 @@ class Config(Section):
     state_dir: FilePath | None = None
     """Where Sidegate keeps its files; null: $STATE_DIRECTORY, else the working folder."""
     gateway: GatewayConfig = GatewayConfig()
+    admin: AdminConfig = AdminConfig()
     metrics: MetricsConfig = MetricsConfig()
+    tunnel: TunnelConfig = TunnelConfig()
+    principals: Principals = Field(default={})
+    """Machines with a token from the start, by name."""
     upstream: UpstreamConfig = UpstreamConfig()
     autonomy: AutonomyConfig = AutonomyConfig()
     tools: Tools = Field(default={})
     """Tools by name: those of the upstream, commands to run, changes to those built in."""
     runtime: RuntimeConfig = RuntimeConfig()
+    secrets: SecretsConfig = SecretsConfig()
     state: StateConfig = StateConfig()
     audit: AuditConfig = AuditConfig()
+    channels_config: ChannelsConfig = ChannelsConfig()
 
     @model_validator(mode="after")
     def _keep_files_from_tools(self) -> Self:
@@ -249,4 +226,5 @@ class Config(Section):
     def _own_files(self) -> Iterator[tuple[tuple[str, ...], str | None]]:
         yield ("state_dir",), self.state_dir
         yield ("state", "url"), self.state.path
+        yield ("secrets", "key_file"), self.secrets.key_file
         yield ("audit", "path"), self.audit.path

@@ -22,6 +22,8 @@ Schema = dict[str, Any]
 def json_schema() -> Schema:
     """The schema of a whole configuration file."""
     schema = Config.model_json_schema()
+    for section in (schema, *schema["$defs"].values()):
+        _let_secrets_lie_in_files(section)
     for table in _tables(schema):
         table["additionalProperties"] = False
         table["patternProperties"] = dict(map(_with_file, table["patternProperties"].items()))
@@ -31,6 +33,22 @@ def json_schema() -> Schema:
 def text() -> str:
     """The schema as config.schema.json holds it."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _let_secrets_lie_in_files(section: Schema) -> None:
+    """Beside each secret NAME its NAME_file, which will do where NAME is required."""
+    properties: Schema = section.get("properties", {})
+    for name in [name for name, value in properties.items() if _is_secret(value)]:
+        about = f"The file that holds {name}."
+        properties[f"{name}_file"] = {"type": "string", "minLength": 1, "description": about}
+        if name in section.get("required", ()):
+            section["required"].remove(name)
+            ways = [{"required": [way]} for way in (name, f"{name}_file")]
+            section.setdefault("allOf", []).append({"oneOf": ways})
+
+
+def _is_secret(value: Schema) -> bool:
+    return any(form.get("writeOnly", False) for form in (value, *value.get("anyOf", ())))
 
 
 def _tables(schema: Schema) -> Iterator[Schema]:

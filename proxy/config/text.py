@@ -9,10 +9,13 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from proxy.config.address import host
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,32 @@ FilePath = Annotated[Line, AfterValidator(_file)]
 AbsolutePath = Annotated[FilePath, AfterValidator(_absolute)]
 Folder = Annotated[AbsolutePath, AfterValidator(_folder)]
 ForbiddenPath = Annotated[FilePath, AfterValidator(_guarded)]
-SqliteUrl = Annotated[
+SQLITE = "sqlite:///"
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)"
+
+
+def _server(text: str) -> str:
+    """The URL, where a server can be at its host and port."""
+    if not text.startswith("redis"):
+        return text
+    try:
+        parts = urlsplit(text)
+        if parts.port != 0 and host(parts.hostname or ""):
+            return text
+    except ValueError:
+        pass
+    raise ValueError("must name a host, and a port from 1 to 65535")
+
+
+StateUrl = Annotated[
     FilePath,
     Form(
-        r"sqlite:///(?!//|:memory:$)[^?#%]*[^?#%/]",
-        "sqlite:///FILE; other stores are not part of this version",
+        rf"sqlite:///(?!//|:memory:$)[^?#%]*[^?#%/]"
+        rf"|rediss?://{_HOST}(?::[0-9]{{1,5}})?(?:/[0-9]{{1,4}})?|unix:///[^?#%@]*[^?#%/@]",
+        "sqlite:///FILE, redis://HOST:PORT/NUMBER or unix:///SOCKET; a password goes to"
+        " state.password",
     ),
+    AfterValidator(_server),
 ]
 
 ToolName = Annotated[

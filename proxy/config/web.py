@@ -17,7 +17,7 @@ _SEGMENT = r"[A-Za-z0-9._~!$&'()+,=:@-]+"
 _NO_DOTS = r"(?!.*/\.\.?(?:/|$))"
 _RAW = "a plain absolute path: no '..', '//', '%', ';', '?', '#' or '*'"
 
-_OWN = frozenset({"/health", "/livez", "/readyz", "/pair", "/webhook", "/tools"})
+_OWN = frozenset({"/health", "/livez", "/readyz", "/pair", "/webhook", "/whatsapp", "/tools"})
 
 # Framing, coding and the connection itself are Sidegate's own (RFC 9110 section 7.6.1); another
 # request id would break the trail from the upstream's log to the audit log.
@@ -31,7 +31,7 @@ _RESERVED = frozenset(
 
 
 def _not_own(path: str) -> str:
-    if path.removesuffix("*").rstrip("/") in _OWN or path.startswith("/tools/"):
+    if path.removesuffix("*").rstrip("/") in _OWN or path.startswith(("/tools/", "/webhook/")):
         raise ValueError("must not be one of Sidegate's own paths")
     return path
 
@@ -74,6 +74,13 @@ def _header_value(value: SecretStr) -> SecretStr:
 
 HttpUrl = Annotated[str, AfterValidator(_url), Field(json_schema_extra={"format": "uri"})]
 UpstreamPath = Annotated[str, Form(rf"{_NO_DOTS}/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?", _RAW)]
+ScopePath = Annotated[
+    str,
+    Form(
+        rf"{_NO_DOTS}/(?:{_SEGMENT}(?:/{_SEGMENT})*(?:/\*?)?|\*)?",
+        f"{_RAW}, but for a last '/*'",
+    ),
+]
 RoutePath = Annotated[
     str,
     Form(

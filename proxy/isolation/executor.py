@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar, assert_never
 
 from proxy.actions import (
     Command,
+    Enqueue,
     FileList,
     FilePlan,
     FileRead,
@@ -20,6 +21,7 @@ from proxy.actions import (
 )
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Content, Document, Grant, Raw
+from proxy.isolation.once import Once
 
 PlanT_contra = TypeVar("PlanT_contra", contravariant=True)
 
@@ -39,10 +41,14 @@ class Executor:
     sandbox: Backend[Command]
     files: Backend[FilePlan]
     upstream: Backend[Invoke | Relay]
+    inbox: Backend[Enqueue]
     operations: Backend[Operate]
+    once: Once
 
     async def execute(self, grant: Grant) -> Decision[Raw]:
-        """What came of the grant, untouched."""
+        """What came of the grant, untouched; under a key, now or earlier."""
+        if grant.once is not None:
+            return await self.once.run(grant, grant.once, self._run)
         done = await self._run(grant)
         return done if isinstance(done, Deny) else Allow(Raw(grant, done.value), done.facts)
 
@@ -55,6 +61,8 @@ class Executor:
                 return await self.files.run(plan, grant)
             case Invoke() | Relay():
                 return await self.upstream.run(plan, grant)
+            case Enqueue():
+                return await self.inbox.run(plan, grant)
             case Operate():
                 return await self.operations.run(plan, grant)
             case Known():

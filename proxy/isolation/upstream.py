@@ -6,16 +6,20 @@ redirect, cookie or proxy of the environment is followed; a broken answer stays 
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 from yarl import URL
 
-from proxy.actions import Headers, Invoke, Json, Relay
+from proxy.actions import Before, Headers, Invoke, Json, Relay
 from proxy.decision import Allow, Decision, Deny, Facts, Malformed
 from proxy.exchange import Content, Document, Frame, Grant, Stream
 from proxy.isolation.executor import Backend
-from proxy.protocols.headers import downward, upward
+from proxy.protocols.headers import downward, forwarded, upward
 from proxy.protocols.strict_json import dumps, loads
 from proxy.reasons import Reason
 
@@ -28,6 +32,49 @@ _MAX_CONNECTIONS = 1024  # streams may be held open for hours
 _READABLE = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1"})
 
 
+@dataclass
+class _Request:
+    """A request that goes out once, and not before `before` was awaited."""
+
+    before: Before | None
+    sent: bool = False
+
+    async def go(self) -> None:
+        """Send it from here on; raises OSError where it must not be."""
+        if self.before is not None:
+            await self.before()
+        self.sent = True
+
+
+_REQUEST: ContextVar[_Request] = ContextVar("request")
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Holds a new connection back until its request may go out, and has none for a second try.
+
+    The client library asks again for a GET, PUT or DELETE to which nothing was answered, however
+    much of it was done.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the interface's argument
+    ) -> Connection:
+        """A connection on which nothing was sent yet."""
+        request = _REQUEST.get()
+        if request.sent:
+            raise aiohttp.ClientConnectionError("it was sent, and nothing came back")
+        connection = await super().connect(req, traces, timeout)
+        try:
+            await request.go()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
 class Upstream:
     """`Backend` for what the agent does itself. `own` are the configured headers for it."""
 
@@ -37,7 +84,7 @@ class Upstream:
         self._session = aiohttp.ClientSession(
             # A kept connection may be closed by the agent just as a request is sent on it, and a
             # request that acts must not be sent again: so each gets a connection of its own.
-            connector=aiohttp.TCPConnector(force_close=True, limit=_MAX_CONNECTIONS),
+            connector=_Connector(force_close=True, limit=_MAX_CONNECTIONS),
             auto_decompress=False,
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -49,6 +96,7 @@ class Upstream:
         """Send it up, and answer with what came back."""
         if self._url is None:
             return Deny(Reason.UPSTREAM_MISSING)
+        _REQUEST.set(_Request(plan.before))
         try:
             if isinstance(plan, Invoke):
                 async with asyncio.timeout(plan.seconds):
@@ -90,7 +138,9 @@ class Upstream:
     def _request(
         self, method: str, target: str, received: Headers, body: bytes, grant: Grant
     ) -> "aiohttp.client._RequestContextManager":
+        peer = grant.principal.peer
         own = {
+            **forwarded(peer.forwarded if peer else None),
             **self._own,
             "Accept-Encoding": "identity",
             "X-Request-ID": grant.request_id,

@@ -6,22 +6,25 @@ is whatever the machine says it is, and "0", "" and "::ffff:0.0.0.0" are what th
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from proxy.config.model import Config
 from proxy.exchange import Address
 
 _EVERY = tuple(ipaddress.ip_address(every) for every in (0, "::"))
+_HERE = (ipaddress.ip_address("127.0.0.1"),)
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A listener's addresses and port."""
+    """A listener's addresses and port. `note` says where they are not those that were asked for."""
 
     name: str
     addresses: tuple[Address, ...]
     port: int
+    note: str = ""
 
     @property
     def public(self) -> bool:
@@ -29,31 +32,66 @@ class Binding:
         return not all(is_local(address) for address in self.addresses)
 
 
+class _Listening(Protocol):
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def allow_public_bind(self) -> bool: ...
+
+
 def bindings(config: Config) -> tuple[Binding, ...]:
     """Every listener's addresses; raises OSError for a host that cannot be resolved."""
-    return (
-        Binding("gateway", resolve(config.gateway.host), config.gateway.port),
-        Binding("metrics", resolve(config.metrics.host), config.metrics.port),
+    return tuple(
+        _behind_the_tunnel(config, Binding(name, resolve(section.host), section.port))
+        for name, section in _listening(config).items()
     )
+
+
+def _listening(config: Config) -> Mapping[str, _Listening]:
+    sections: dict[str, _Listening] = {
+        "gateway": config.gateway,
+        "admin": config.admin,
+        "metrics": config.metrics,
+    }
+    if config.tunnel.provider != "none":
+        sections["tunnel"] = config.tunnel
+    return sections
+
+
+def _behind_the_tunnel(config: Config, binding: Binding) -> Binding:
+    """A tunnel is what makes the gateway public, so that nothing is when the tunnel fails."""
+    section = config.gateway
+    tunnelled = binding.name == "gateway" and config.tunnel.provider != "none"
+    if not tunnelled or not binding.public or section.allow_public_bind:
+        return binding
+    note = (
+        "gateway.host is not opened beyond this machine, since the tunnel has a listener of its "
+        "own: set gateway.allow_public_bind: true to open both"
+    )
+    return Binding(binding.name, _HERE, binding.port, note)
 
 
 def unsafe(config: Config, bound: Iterable[Binding]) -> list[str]:
     """Why these bindings must not be served: a sentence each that says what to set."""
     public = {binding.name for binding in bound if binding.public}
-    allowed = {
-        "gateway": config.gateway.allow_public_bind,
-        "metrics": config.metrics.allow_public_bind,
-    }
+    sections = _listening(config)
     problems = [
         f"{name}.host reaches beyond this machine: set it to 127.0.0.1, "
         f"or set {name}.allow_public_bind: true if that is what you want"
         for name in sorted(public)
-        if not allowed[name]
+        if not sections[name].allow_public_bind
     ]
     if "gateway" in public and not config.gateway.require_pairing:
         problems.append(
             "gateway.require_pairing: false would open the agent to the network: "
             "set it to true, or gateway.host to 127.0.0.1"
+        )
+    if "tunnel" in sections and not config.gateway.require_pairing:
+        problems.append(
+            "gateway.require_pairing: false would open the agent to the internet through the "
+            "tunnel: set it to true, or tunnel.provider to none"
         )
     return problems
 

@@ -7,12 +7,13 @@ later routed and forwarded, so that nothing is decided on one spelling and done 
 import ipaddress
 import re
 from collections import Counter
+from collections.abc import Mapping
 
-from proxy.actions import Headers
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Access, Address, Connection, Inbound, Listener, Peer
 from proxy.limits import Limiter
 from proxy.network.bind import is_local, unmapped
+from proxy.network.forwarded import AUTHORITY, TUNNEL, forwarded, is_trusted
 from proxy.reasons import Reason
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -22,6 +23,7 @@ _PATH = re.compile(r"(?:/(?:[A-Za-z0-9\-._~!$&'()*+,=:@]|%[0-9A-Fa-f]{2})*)+")
 _QUERY = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?\[\]|{}\"<>^`]|%[0-9A-Fa-f]{2})*")
 # A dot, slash, backslash, NUL or percent sign in disguise means another path to another server.
 _DISGUISED = re.compile(r"%(?:2e|2f|5c|00|25)", re.IGNORECASE)
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 # Two of these and two readers may each believe another one.
@@ -31,28 +33,43 @@ _SINGLE = frozenset(
         "content-encoding",
         "content-length",
         "content-type",
+        "cookie",  # RFC 6265 section 5.4
         "expect",
         "host",
         "idempotency-key",
+        "if-range",
         "origin",
+        "range",
         "transfer-encoding",
         "x-idempotency-key",
         "x-pairing-code",
+        # What webhooks are verified by.
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
+        "x-hub-signature",
+        "x-hub-signature-256",
+        "x-signature-ed25519",
+        "x-signature-timestamp",
+        "x-slack-request-timestamp",
+        "x-slack-signature",
+        "x-telegram-bot-api-secret-token",
         "x-webhook-secret",
     }
 )
+_SINGLE_OF_PROXIES = _SINGLE | {"cf-connecting-ip", "x-forwarded-host", "x-forwarded-proto"}
 
 
 class Ingress:
-    """Layer 1."""
+    """Layer 1. `limiters` are the rates that routes name."""
 
-    def __init__(self, pairing: Limiter) -> None:
-        self._pairing = pairing
+    def __init__(self, limiters: Mapping[str, Limiter]) -> None:
+        self._limiters = limiters
 
     async def admit(self, inbound: Inbound) -> Decision[Peer]:
         """The admitted peer; the first check that fails decides."""
         reason = (
-            self._stranger(inbound)
+            _stranger(inbound)
             or _ill_written(inbound)
             or _foreign_host(inbound)
             or _foreign_page(inbound)
@@ -60,20 +77,38 @@ class Ingress:
         )
         if reason is not None:
             return Deny(reason)
-        peer = Peer(peer_key(inbound.connection), inbound.connection.uid)
-        if inbound.route.limited:
-            wait = await self._pairing.hit(peer.key)
-            if wait is not None:
-                return Deny(Reason.RATE_LIMITED, facts=Facts(retry_after=wait))
-        return Allow(peer)
+        peer = _peer(inbound)
+        if inbound.route.limit is None:
+            return Allow(peer)
+        try:
+            quota = await self._limiters[inbound.route.limit].hit(peer.key)
+        except OSError as error:
+            return Deny(Reason.STATE_UNAVAILABLE, type(error).__name__)
+        if quota is None:
+            return Allow(peer)
+        if quota.wait is None:
+            return Allow(peer, Facts(quota=quota))
+        return Deny(Reason.RATE_LIMITED, facts=Facts(retry_after=quota.wait, quota=quota))
 
-    def _stranger(self, inbound: Inbound) -> Reason | None:
-        networks, address = inbound.listener.networks, inbound.connection.address
-        if networks is None:
-            return None
-        if address is None or not any(unmapped(address) in network for network in networks):
-            return Reason.PEER_NOT_ALLOWED
+
+def _stranger(inbound: Inbound) -> Reason | None:
+    """Judged is who connects: what a header says of another address opens nothing."""
+    networks, address = inbound.listener.networks, inbound.connection.address
+    if networks is None:
         return None
+    if address is None or not any(unmapped(address) in network for network in networks):
+        return Reason.PEER_NOT_ALLOWED
+    return None
+
+
+def _peer(inbound: Inbound) -> Peer:
+    connection, listener = inbound.connection, inbound.listener
+    client = forwarded(listener, connection.address, inbound.headers)
+    if client is not None:
+        key = peer_key(Connection(client.address))
+    else:
+        key = TUNNEL if listener.name == TUNNEL else peer_key(connection)
+    return Peer(key, connection.uid, client)
 
 
 def peer_key(connection: Connection) -> str:
@@ -93,7 +128,8 @@ def _ill_written(inbound: Inbound) -> Reason | None:
         return Reason.METHOD_UNSUPPORTED
     if not is_normal_path(inbound.path) or not _QUERY.fullmatch(inbound.query):
         return Reason.TARGET_MALFORMED
-    return _ill_headed(inbound.headers)
+    by_proxy = is_trusted(inbound.listener, inbound.connection.address)
+    return _ill_headed(inbound, _SINGLE_OF_PROXIES if by_proxy else _SINGLE)
 
 
 def is_normal_path(path: str) -> bool:
@@ -103,11 +139,21 @@ def is_normal_path(path: str) -> bool:
     return not any(segment in {".", ".."} for segment in path.split("/"))
 
 
-def _ill_headed(headers: Headers) -> Reason | None:
-    counts = Counter(name.lower() for name, _ in headers)
-    if any(counts[name] > 1 for name in _SINGLE):
+def _ill_headed(inbound: Inbound, single: frozenset[str]) -> Reason | None:
+    counts = Counter(name.lower() for name, _ in inbound.headers)
+    if single & {name for name, count in counts.items() if count > 1}:
         return Reason.HEADER_DUPLICATE
-    if not all(_VALUE.fullmatch(value) for _, value in headers):
+    if not all(_NAME.fullmatch(name) and _VALUE.fullmatch(text) for name, text in inbound.headers):
+        return Reason.HEADER_MALFORMED
+    return _ill_framed(inbound)
+
+
+def _ill_framed(inbound: Inbound) -> Reason | None:
+    """A coding that another reader would not undo, or a promise that nobody here keeps."""
+    coding = inbound.headers.get("transfer-encoding")
+    if coding is not None and (coding.lower() != "chunked" or inbound.version == (1, 0)):
+        return Reason.HEADER_MALFORMED  # RFC 9112 section 6.1
+    if (inbound.headers.get("expect") or "100-continue").lower() != "100-continue":
         return Reason.HEADER_MALFORMED
     return None
 
@@ -127,14 +173,18 @@ def _foreign_page(inbound: Inbound) -> Reason | None:
     origin = inbound.headers.get("origin")
     if origin is None:
         return None
-    _, _, authority = origin.partition("://")
-    own = authority.lower() == (inbound.headers.get("host") or "").lower()
-    return None if own and authority else Reason.ORIGIN_NOT_ALLOWED
+    # "null" has none: it is what every sandboxed page and local file is called.
+    _, _, authority = origin.lower().partition("://")
+    own = authority == (inbound.headers.get("host") or "").lower()
+    allowed = own or origin.lower() in inbound.listener.origins
+    return None if allowed and authority else Reason.ORIGIN_NOT_ALLOWED
 
 
 def _serves(listener: Listener, name: str, local: Address | None) -> bool:
     assert listener.hosts is not None
-    if name == "localhost" or name in listener.hosts:
+    if name in listener.hosts or not listener.own_names:
+        return name in listener.hosts
+    if name == "localhost":
         return True
     try:
         address = unmapped(ipaddress.ip_address(name.strip("[]")))
@@ -145,5 +195,5 @@ def _serves(listener: Listener, name: str, local: Address | None) -> bool:
 
 def host_name(host: str) -> str | None:
     """The name in a Host header without its port, in lower case; None where it is not one."""
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?", host)
+    match = AUTHORITY.fullmatch(host)
     return match[1].lower() if match else None

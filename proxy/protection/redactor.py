@@ -35,8 +35,10 @@ class Redactor:
         principal = raw.grant.principal
         rules = self._rules_for(principal.presented)
         tally: Counter[str] = Counter()
+        issued = principal.issued
         match raw.content:
             case Document(value=value, status=status):
+                issued = raw.content.issued or issued
                 if _weight(value) > _HEAVY:  # in a thread, so that nobody else waits for it
                     value = await asyncio.to_thread(_walk, value, rules, tally)
                 else:
@@ -49,7 +51,7 @@ class Redactor:
                 content = Stream(stream.status, headers, frames, stream.release)
             case _ as unreachable:
                 assert_never(unreachable)
-        return Allow(Clean(content, principal.issued, tally))
+        return Allow(Clean(content, issued, raw.replayed, tally))
 
     def text(self, text: str) -> str:
         """A short text for the audit log, whole."""

@@ -70,7 +70,7 @@ _KEYED = "|".join(
     )
 )
 _BEARER = rf"bearer(?:[ \t]{{1,16}}|{_ASSIGN})(?P<bearer>[A-Za-z0-9._~+/=-]{{8,{MAX_VALUE}}})"
-OWN = r"zc_[0-9a-f]{64}"  # a bearer token that Sidegate made
+OWN = r"z[co]_[0-9a-f]{64}"  # a bearer token that Sidegate made
 _OWN = f"(?P<own>{OWN})"
 
 # How each kind of value goes on where it is longer than a pattern may be.

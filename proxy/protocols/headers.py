@@ -1,13 +1,16 @@
-"""Which header fields pass on, upward to the agent and back down.
+"""Which header fields pass on: upward to the agent, back down, and outward to the client.
 
 All pass but a closed list. What frames a message, names a hop or proves an identity belongs to one
 connection and is made anew for the next: copied along, it is how requests are smuggled and
 identities are borrowed (RFC 9110 section 7.6.1, RFC 9112 section 6.1).
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from proxy.actions import Headers
+from proxy.decision import Quota
+from proxy.exchange import Forwarded
 
 _HOP_BY_HOP = frozenset(
     {
@@ -34,6 +37,7 @@ _NEVER_UP = frozenset(
         "if-range",
         "range",  # a part of an answer hides what tells that another part is a secret
         "x-pairing-code",
+        "x-telegram-bot-api-secret-token",  # whoever has it can speak for any sender
         "x-request-id",
         "x-webhook-secret",
         # Who the client is, in the words of other proxies.
@@ -56,6 +60,16 @@ _NEVER_UP_PREFIXES = ("tailscale-", "x-forwarded-", "x-sidegate-")
 _NEVER_DOWN = frozenset(
     {"accept-ranges", "alt-svc", "date", "server", "strict-transport-security", "x-request-id"}
 )
+# What browsers shall not do with an answer, whatever it holds.
+_GUARDS = (
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Frame-Options", "DENY"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+)
+_POLICY = ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+_TLS_ONLY = ("Strict-Transport-Security", "max-age=31536000")
 
 
 def upward(received: Headers, own: Mapping[str, str]) -> Headers:
@@ -77,6 +91,52 @@ def downward(received: Headers) -> Headers:
     """The fields for the client: what the agent answered, less the closed list."""
     dropped = _HOP_BY_HOP | _NEVER_DOWN | _named_by_connection(received)
     return Headers(tuple(field for field in received if field[0].lower() not in dropped))
+
+
+def forwarded(client: Forwarded | None) -> Mapping[str, str]:
+    """What a trusted proxy said of the client, for the agent; nothing of who came directly."""
+    if client is None:
+        return {}
+    host = {"X-Forwarded-Host": client.host} if client.host else {}
+    return {
+        "X-Forwarded-For": str(client.address),
+        "X-Forwarded-Proto": client.scheme,
+        **host,
+    }
+
+
+def outward(
+    answered: Headers,
+    request_id: str,
+    quotas: Sequence[Quota] = (),
+    *,
+    relayed: bool = False,
+    https: bool = False,
+) -> Headers:
+    """The fields of an answer as it is sent: its own, and those that every answer has.
+
+    What the agent set itself stays in a relayed answer, which may be a page: it gets no policy.
+    """
+    ours = (("Server", "sidegate"), ("X-Content-Type-Options", "nosniff"))
+    fixed = (*ours, ("X-Request-ID", request_id), *((_TLS_ONLY,) if https else ()))
+    names = {name.lower() for name, _ in fixed}
+    kept = [field for field in answered if field[0].lower() not in names]
+    present = {name.lower() for name, _ in kept}
+    guards = _GUARDS if relayed else (*_GUARDS, _POLICY)
+    added = [field for field in guards if field[0].lower() not in present]
+    return Headers((*kept, *fixed, *added, *_rates(quotas)))
+
+
+def _rates(quotas: Sequence[Quota]) -> Sequence[tuple[str, str]]:
+    """draft-ietf-httpapi-ratelimit-headers-11 sections 3 and 4."""
+    if not quotas:
+        return ()
+    policies = [f'"{quota.policy}";q={quota.limit};w={quota.window}' for quota in quotas]
+    standing = [
+        f'"{quota.policy}";r={max(0, quota.remaining)};t={max(0, math.ceil(quota.reset))}'
+        for quota in quotas
+    ]
+    return (("RateLimit-Policy", ", ".join(policies)), ("RateLimit", ", ".join(standing)))
 
 
 def _dropped_up(name: str) -> bool:

@@ -3,19 +3,23 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from doubles import CLIENT, OPERATOR, PUBLIC
+from doubles import AGENT, CLIENT, OPERATOR, PUBLIC
 from policies import ADD, RUN, SAVE, policy, shell
 
 from proxy.actions import (
     Action,
+    Challenge,
     Command,
     Effect,
+    Enqueue,
     FilePlan,
     Forward,
     Headers,
     Invoke,
+    Json,
     Known,
     Listing,
     Message,
@@ -26,16 +30,17 @@ from proxy.actions import (
 from proxy.authorization.catalogue import BUILT_IN, Place, Tool
 from proxy.authorization.paths import Workspace
 from proxy.authorization.policy import OPERATIONS, Permit, Policy
-from proxy.config.model import Autonomy
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Principal, Role
 from proxy.reasons import Reason
+from proxy.scope import Autonomy, Minting, Scope
 
 READONLY, SUPERVISED, FULL = Autonomy.READONLY, Autonomy.SUPERVISED, Autonomy.FULL
 BEYOND = Deny(Reason.AUTONOMY_READONLY)
 ASKS = Deny(Reason.APPROVAL_UNAVAILABLE)
 RELAY = Relay("POST", "/webhook", Headers(), b"{}")
 INSUFFICIENT = Deny(Reason.ROLE_INSUFFICIENT)
+BEYOND_SCOPE = Deny(Reason.SCOPE_INSUFFICIENT)
 
 # One call of each tool: two that read, two that write, two that execute.
 CALLS = {
@@ -264,11 +269,28 @@ async def test_a_listed_tool_has_a_name_an_effect_and_a_description() -> None:
 
 
 @pytest.mark.parametrize("level", Autonomy)
-@pytest.mark.parametrize("action", [Message("hello", RELAY), Forward(RELAY)])
+@pytest.mark.parametrize("action", [Message(RELAY), Message(RELAY, "key-1"), Forward(RELAY)])
 async def test_a_client_may_write_to_the_agent_at_every_level(
     level: Autonomy, action: Action
 ) -> None:
     assert await decide(policy(None, level=level), action) == Allow(Permit(RELAY))
+
+
+@pytest.mark.parametrize("key", ["", "key-1"])
+async def test_a_message_that_is_queued_is_stored_and_not_sent(key: str) -> None:
+    decision = await decide(policy(None), Message(RELAY, key, queued=True))
+
+    assert decision == Allow(Permit(Enqueue(RELAY, key)))
+
+
+@pytest.mark.parametrize("answer", ["c", {"challenge": "c"}, {"type": 1}, None])
+@pytest.mark.parametrize("principal", [PUBLIC, CLIENT], ids=lambda principal: principal.role)
+async def test_a_provider_s_question_is_answered_without_anything_done(
+    principal: Principal, answer: Json
+) -> None:
+    decision = await decide(policy(None, level=READONLY), Challenge(answer), principal)
+
+    assert decision == Allow(Permit(Known(answer), acting=False))
 
 
 # Roles
@@ -282,25 +304,62 @@ async def test_a_client_may_write_to_the_agent_at_every_level(
         CALLS["file_read"],
         ToolCall("none", {}),
         Listing(),
-        Message("", RELAY),
+        Message(RELAY),
+        Message(RELAY, "key-1", queued=True),
         Forward(RELAY),
     ],
     ids=lambda action: type(action).__name__,
 )
-async def test_only_a_client_calls_tools_and_reaches_the_agent(
+async def test_only_a_caller_calls_tools_and_reaches_the_agent(
     workspace: Workspace, principal: Principal, action: Action
 ) -> None:
     assert await decide(policy(workspace), action, principal) == INSUFFICIENT
 
 
+@pytest.mark.parametrize("tool", CALLS)
+async def test_an_agent_calls_tools_as_a_client_does(workspace: Workspace, tool: str) -> None:
+    for level in Autonomy:
+        rules = policy(workspace, level=level)
+        mine = await decide(rules, CALLS[tool], AGENT)
+        theirs = await decide(rules, CALLS[tool], CLIENT)
+
+        # Of two permits for a file each has a descriptor of its own.
+        both = isinstance(mine, Allow) and isinstance(theirs, Allow)
+        assert both or mine == theirs
+
+
+async def test_an_agent_lists_what_it_may_call(workspace: Workspace) -> None:
+    rules = policy(workspace)
+
+    assert await decide(rules, Listing(), AGENT) == await decide(rules, Listing(), CLIENT)
+
+
+@pytest.mark.parametrize(
+    "action",
+    [Message(RELAY), Message(RELAY, "key-1", queued=True), Forward(RELAY)],
+    ids=lambda action: type(action).__name__,
+)
+@pytest.mark.parametrize("level", Autonomy)
+async def test_an_agent_neither_writes_to_itself_nor_calls_its_own_routes(
+    action: Action, level: Autonomy
+) -> None:
+    """Its token lies where it runs; words that come by it are nobody's."""
+    assert await decide(policy(None, level=level), action, AGENT) == INSUFFICIENT
+
+
 PROBES = {"health", "live", "ready", "metrics"}
-OPERATORS = {"pairing-codes.create", "status", "tokens.list", "tokens.revoke"}
+OPERATORS = {
+    *("status", "pairing-codes.create", "links.create", "pair-operator"),
+    *("tokens.list", "tokens.create", "tokens.rotate", "tokens.revoke"),
+    *("inbox.list", "inbox.retry", "inbox.drop"),
+}
 
 
 @pytest.mark.parametrize("role", Role)
 async def test_what_sidegate_itself_does_depends_on_the_role(role: Role) -> None:
     allowed = {
         Role.PUBLIC: PROBES,
+        Role.AGENT: PROBES,
         Role.CLIENT: PROBES | {"pair"},
         Role.OPERATOR: PROBES | OPERATORS,
     }[role]
@@ -308,20 +367,158 @@ async def test_what_sidegate_itself_does_depends_on_the_role(role: Role) -> None
     found = {verb: await decide(rules, Operate(verb), Principal("x", role)) for verb in OPERATIONS}
 
     assert found == {
-        verb: Allow(Permit(Operate(verb, {}))) if verb in allowed else INSUFFICIENT
+        verb: Allow(Permit(Operate(verb))) if verb in allowed else INSUFFICIENT
         for verb in PROBES | OPERATORS | {"pair"}
     }
 
 
-@pytest.mark.parametrize("verb", ["", "none", "Health", "tokens", "tokens.mint"])
+@pytest.mark.parametrize("verb", ["", "none", "Health", "tokens", "tokens.mint", "approvals.list"])
 @pytest.mark.parametrize("role", Role)
 async def test_what_sidegate_does_not_do_is_for_nobody(verb: str, role: Role) -> None:
     assert await decide(policy(None), Operate(verb), Principal("x", role)) == INSUFFICIENT
 
 
-async def test_an_operation_keeps_its_arguments() -> None:
-    action = Operate("tokens.revoke", {"subject": "token-1"})
+@pytest.mark.parametrize(
+    "action",
+    [
+        Operate("tokens.revoke", "token-1"),
+        Operate("tokens.create", "", Minting("laptop", Scope(("/a",)), 60)),
+    ],
+)
+async def test_an_operation_keeps_its_arguments(action: Operate) -> None:
+    assert await decide(policy(None), action, OPERATOR) == Allow(Permit(action))
 
-    assert await decide(policy(None), action, OPERATOR) == Allow(
-        Permit(Operate("tokens.revoke", {"subject": "token-1"}))
-    )
+
+# Scopes
+
+
+def bound(role: Role = Role.CLIENT, **scope: Any) -> Principal:
+    return Principal("bound", role, scope=Scope(**scope))
+
+
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.AGENT])
+@pytest.mark.parametrize(
+    ("tools", "names"),
+    [
+        ((), set()),
+        (("none",), set()),
+        (("*",), set(CALLS)),
+        (("file_read",), {"file_read"}),
+        (("file_*",), {"file_read", "file_write"}),
+        (("agent.*", "shell"), {RUN.name, SAVE.name, "shell"}),
+        (("agent",), set()),
+        (("SHELL",), set()),
+    ],
+)
+async def test_a_scope_leaves_the_tools_that_it_names(
+    workspace: Workspace, role: Role, tools: tuple[str, ...], names: set[str]
+) -> None:
+    rules, who = policy(workspace), bound(role, tools=tools)
+    found = {name: await decide(rules, call, who) for name, call in CALLS.items()}
+
+    assert {name for name, decision in found.items() if isinstance(decision, Allow)} == names
+    assert all(found[name] == BEYOND_SCOPE for name in CALLS.keys() - names)
+
+
+async def test_a_scope_is_asked_before_the_arguments_are_looked_at(workspace: Workspace) -> None:
+    """Who may not call a tool at all learns nothing of the files that it would open."""
+    who = bound(tools=("shell",))
+
+    for path in ("a.txt", "none", "/etc/passwd", 7):
+        call = ToolCall("file_read", {"path": path})
+        assert await decide(policy(workspace), call, who) == BEYOND_SCOPE
+
+
+async def test_a_scope_makes_no_tool(workspace: Workspace) -> None:
+    who = bound(tools=("*", "none"))
+
+    assert await decide(policy(workspace), ToolCall("none", {}), who) == Deny(Reason.TOOL_UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("level", "ceiling", "acts"),
+    [
+        (FULL, None, None),
+        (FULL, FULL, None),
+        (FULL, SUPERVISED, ASKS),
+        (FULL, READONLY, BEYOND),
+        (SUPERVISED, FULL, ASKS),
+        (SUPERVISED, READONLY, BEYOND),
+        (READONLY, FULL, BEYOND),
+        (READONLY, SUPERVISED, BEYOND),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.AGENT])
+async def test_a_ceiling_lowers_the_level_and_never_raises_it(
+    workspace: Workspace,
+    role: Role,
+    level: Autonomy,
+    ceiling: Autonomy | None,
+    acts: Deny | None,
+) -> None:
+    rules, who = policy(workspace, level=level), bound(role, level=ceiling)
+    acted = await decide(rules, CALLS["shell"], who)
+
+    assert isinstance(await decide(rules, CALLS["file_read"], who), Allow)
+    assert acted == acts or (acts is None and isinstance(acted, Allow))
+
+
+async def test_a_ceiling_asks_where_the_level_would_not(workspace: Workspace) -> None:
+    rules = policy(workspace, level=FULL, auto_approve=CALLS, always_ask=["file_read"])
+
+    assert await decide(rules, CALLS["file_read"], bound(level=SUPERVISED)) == ASKS
+    assert isinstance(await decide(rules, CALLS["shell"], bound(level=SUPERVISED)), Allow)
+
+
+@pytest.mark.parametrize(
+    ("scope", "names"),
+    [
+        ({}, {*BUILT_IN, ADD.name, SAVE.name, RUN.name}),
+        ({"tools": ()}, set()),
+        ({"tools": ("file_*",)}, {"file_read", "file_write", "file_list"}),
+        ({"tools": ("agent.*", "none")}, {RUN.name, SAVE.name}),
+        ({"level": READONLY}, {"file_read", "file_list", ADD.name}),
+        ({"level": SUPERVISED}, {"file_read", "file_list"}),
+        ({"level": READONLY, "tools": ("file_*",)}, {"file_read", "file_list"}),
+    ],
+)
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.AGENT])
+async def test_the_listing_shows_what_the_scope_leaves(
+    role: Role, scope: dict[str, Any], names: set[str]
+) -> None:
+    assert await listed(policy(None, level=FULL), bound(role, **scope)) == names
+
+
+@pytest.mark.parametrize("level", Autonomy)
+@pytest.mark.parametrize("ceiling", [None, *Autonomy])
+@pytest.mark.parametrize("tools", [None, ("file_*", "agent.run", ADD.name)])
+async def test_what_is_listed_is_what_may_be_called(
+    workspace: Workspace,
+    level: Autonomy,
+    ceiling: Autonomy | None,
+    tools: tuple[str, ...] | None,
+) -> None:
+    rules = policy(workspace, level=level, auto_approve=("shell", "file_read"))
+    who = bound(level=ceiling, tools=tools)
+    allowed = {
+        name for name, call in CALLS.items() if isinstance(await decide(rules, call, who), Allow)
+    }
+
+    assert await listed(rules, who) & CALLS.keys() == allowed
+
+
+async def listed(rules: Policy, who: Principal) -> set[str]:
+    decision = await decide(rules, Listing(), who)
+    assert isinstance(decision, Allow)
+    assert isinstance(decision.value.plan, Known)
+    found: Any = decision.value.plan.value
+    return {tool["name"] for tool in found["tools"]}
+
+
+@pytest.mark.parametrize("action", [Message(RELAY), Forward(RELAY)])
+async def test_tools_and_level_bound_no_message(action: Action) -> None:
+    """The routes of a scope do, in the authorizer."""
+    who = bound(tools=(), level=READONLY)
+
+    assert await decide(policy(None), action, who) == Allow(Permit(RELAY))

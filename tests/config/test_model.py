@@ -4,28 +4,19 @@ import pytest
 from pydantic import ValidationError
 
 from proxy.config.draft import Plain
+from proxy.config.listening import AdminConfig, GatewayConfig, MetricsConfig
 from proxy.config.model import Autonomy, Config
+from proxy.config.tunnel import TunnelConfig
 
-# Design, section 4, as far as it is built.
+# Design, section 4, as far as it is built. `test_listening` and `test_tunnel` tell those of the
+# listeners.
 DEFAULTS: dict[str, Plain] = {
     "state_dir": None,
-    "gateway": {
-        "host": "127.0.0.1",
-        "port": 3000,
-        "require_pairing": True,
-        "allow_public_bind": False,
-        "allow_peers": None,
-        "allowed_hosts": [],
-        "pair_rate_limit_per_minute": 10,
-        "max_body_bytes": 1048576,
-        "paired_tokens": [],
-    },
-    "metrics": {
-        "host": "127.0.0.1",
-        "port": 9464,
-        "allow_public_bind": False,
-        "allow_peers": ["127.0.0.0/8", "::1/128"],
-    },
+    "gateway": GatewayConfig().model_dump(mode="json"),
+    "admin": AdminConfig().model_dump(mode="json"),
+    "metrics": MetricsConfig().model_dump(mode="json"),
+    "tunnel": TunnelConfig().model_dump(mode="json"),
+    "principals": {},
     "upstream": {"url": None, "headers": {}, "webhook_path": "/webhook", "routes": []},
     "autonomy": {
         "level": "supervised",
@@ -52,9 +43,22 @@ DEFAULTS: dict[str, Plain] = {
             "max_concurrent": 8,
         },
     },
-    "state": {"url": "sqlite:///sidegate.db"},
+    "secrets": {"key_file": ".secret_key"},
+    "state": {"url": "sqlite:///sidegate.db", "username": None, "password": None},
     "audit": {"path": "audit.jsonl"},
+    "channels_config": {
+        "webhook": None,
+        "telegram": None,
+        "discord": None,
+        "slack": None,
+        "whatsapp": None,
+        "github": None,
+        "standard": None,
+    },
 }
+
+
+SECRET = "s3cret-s3cret-s3cret-s3cret-s3cret"
 
 
 def nested(key: str, value: object) -> dict[str, object]:
@@ -65,6 +69,7 @@ def nested(key: str, value: object) -> dict[str, object]:
 
 def test_these_keys_exist_with_these_defaults() -> None:
     assert Config().model_dump(mode="json") == DEFAULTS
+    assert list(Config.model_fields) == list(DEFAULTS)
 
 
 def test_defaults_are_valid_when_written_out() -> None:
@@ -104,6 +109,16 @@ def test_autonomy_has_three_levels() -> None:
         ("runtime.docker.workspace_host_path", "/srv/workspace"),
         ("runtime.docker.engine_runtime", "runsc"),
         ("state.url", "sqlite:////data/s.db"),
+        ("state.url", "redis://cache:6379/1"),
+        ("state.username", "sidegate"),
+        ("state.password", "s3cret"),
+        ("secrets.key_file", "/run/secrets/key"),
+        ("admin.public_url", "https://admin.example"),
+        ("principals", {"agent": {"role": "agent", "token": "t" * 32}}),
+        ("tunnel.provider", "cloudflare"),
+        ("channels_config.slack", {}),
+        ("channels_config.webhook", {"secret": "a-secret-of-the-tests"}),
+        ("channels_config", {}),
     ],
 )
 def test_value_is_accepted(key: str, value: object) -> None:
@@ -156,8 +171,17 @@ def test_value_is_accepted(key: str, value: object) -> None:
         ("runtime.docker.cpu_limit", 1e-12),
         ("runtime.docker.cpu_limit", float("inf")),
         ("runtime.docker.max_concurrent", 0),
-        ("state.url", "redis://127.0.0.1"),
+        ("state.url", "redis://:s3cret@127.0.0.1"),
+        ("state.url", "postgres://127.0.0.1"),
+        ("state.username", ""),
+        ("state.password", 7),
+        ("secrets.key_file", ""),
+        ("secrets.key_file", "../key"),
         ("audit.path", ""),
+        ("principals", []),
+        ("principals", {"agent": None}),
+        ("channels_config.telegram", []),
+        ("channels_config.signal", {}),
     ],
 )
 def test_value_is_refused(key: str, value: object) -> None:
@@ -168,10 +192,11 @@ def test_value_is_refused(key: str, value: object) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *("admin", "model", "egress", "principals", "tunnel", "mcp_servers", "presets", "secrets"),
-        *("protection", "channels_config", "gateway.public_url", "gateway.trusted_proxies"),
-        *("gateway.idempotency_ttl_secs", "autonomy.mode", "autonomy.allowed_roots"),
-        *("autonomy.approval_timeout_secs", "runtime.native", "runtime.docker.pool_size"),
+        *("model", "egress", "mcp_servers", "presets", "protection", "console"),
+        *("secrets.encrypt", "autonomy.mode", "autonomy.allowed_roots"),
+        *("autonomy.approval_timeout_secs", "autonomy.max_actions_per_hour"),
+        *("runtime.require", "runtime.native", "runtime.docker.pool_size"),
+        *("admin.require_pairing", "metrics.public_url"),
     ],
 )
 def test_key_of_a_feature_that_is_not_built_is_unknown(key: str) -> None:
@@ -188,17 +213,35 @@ def test_networks_become_networks() -> None:
 
 
 def test_secrets_are_in_no_representation() -> None:
-    config = Config.model_validate({"upstream": {"headers": {"X-Key": "s3cret"}}})
+    config = Config.model_validate(
+        {
+            "upstream": {"headers": {"X-Key": SECRET}},
+            "state": {"password": SECRET},
+            "principals": {"agent": {"token": SECRET}},
+            "tunnel": {"ngrok": {"auth_token": SECRET}, "custom": {"env": {"KEY": SECRET}}},
+            "channels_config": {
+                "webhook": {"secret": SECRET, "secrets": [SECRET]},
+                "whatsapp": {"verify_token": SECRET},
+            },
+        }
+    )
 
-    assert config.upstream.headers["X-Key"].get_secret_value() == "s3cret"
-    assert "s3cret" not in f"{config!r} {config} {config.model_dump_json()}"
+    assert config.upstream.headers["X-Key"].get_secret_value() == SECRET
+    assert SECRET not in f"{config!r} {config} {config.model_dump_json()}"
+    assert all(SECRET not in repr(channel) for channel in config.channels_config.configured())
 
 
 @pytest.mark.parametrize(
     ("url", "path"),
-    [("sqlite:///sidegate.db", "sidegate.db"), ("sqlite:////data/a.db", "/data/a.db")],
+    [
+        ("sqlite:///sidegate.db", "sidegate.db"),
+        ("sqlite:////data/a.db", "/data/a.db"),
+        ("redis://cache", None),
+        ("rediss://cache:6379/1", None),
+        ("unix:///run/redis.sock", None),
+    ],
 )
-def test_state_names_its_file(url: str, path: str) -> None:
+def test_state_names_its_file_where_it_is_one(url: str, path: str | None) -> None:
     assert Config.model_validate({"state": {"url": url}}).state.path == path
 
 
@@ -210,6 +253,7 @@ def test_state_names_its_file(url: str, path: str) -> None:
         ("state_dir", "/ws/./state"),
         ("audit.path", "/ws/audit.jsonl"),
         ("state.url", "sqlite:////ws/sidegate.db"),
+        ("secrets.key_file", "/ws/key"),
     ],
 )
 def test_own_files_may_not_lie_in_the_workspace(key: str, value: str) -> None:
@@ -223,3 +267,9 @@ def test_own_files_may_not_lie_in_the_workspace(key: str, value: str) -> None:
 
 def test_own_files_may_lie_beside_the_workspace() -> None:
     Config.model_validate({"state_dir": "/wsx", "autonomy": {"workspace_dir": "/ws"}})
+
+
+def test_a_state_on_a_server_lies_in_no_workspace() -> None:
+    Config.model_validate(
+        {"state": {"url": "unix:///ws/redis"}, "autonomy": {"workspace_dir": "/ws"}}
+    )

@@ -28,6 +28,33 @@ def test_file_takes_the_place_of_its_name(secret: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("state: {password_file: 'FILE'}", ("state", "password")),
+        ("principals: {a: {token_file: 'FILE'}}", ("principals", "a", "token")),
+        ("tunnel: {ngrok: {auth_token_file: 'FILE'}}", ("tunnel", "ngrok", "auth_token")),
+        ("tunnel: {custom: {env: {KEY_file: 'FILE'}}}", ("tunnel", "custom", "env", "KEY")),
+        (
+            "channels_config: {whatsapp: {verify_token_file: 'FILE'}}",
+            ("channels_config", "whatsapp", "verify_token"),
+        ),
+        (
+            "channels_config: {webhook: {secret_file: 'FILE'}}",
+            ("channels_config", "webhook", "secret"),
+        ),
+    ],
+    ids=lambda value: ".".join(value) if isinstance(value, tuple) else "",
+)
+def test_every_secret_may_lie_in_a_file(secret: Path, text: str, key: tuple[str, ...]) -> None:
+    draft = source.read(text.replace("FILE", str(secret)), "f")
+    secret_files.read_all(draft)
+
+    assert draft.problems == []
+    assert at(draft.data, key) == "s3cret"
+    assert at(draft.data, (*key[:-1], f"{key[-1]}_file")) is None
+
+
+@pytest.mark.parametrize(
     ("content", "value"),
     [(b"a", "a"), (b"a\n", "a"), (b"a\r\n", "a"), (b"a\n\n", "a\n"), (b" a ", " a ")],
 )
@@ -79,6 +106,22 @@ def test_secret_in_two_forms_is_an_error(secret: Path, other: str) -> None:
     assert "given together with " in problem.text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "state: {password: a, password_file: 'FILE'}",
+        "principals: {a: {token_file: 'FILE', token: a}}",
+        "tunnel: {custom: {env: {KEY: a, KEY_file: 'FILE'}}}",
+    ],
+)
+def test_so_it_is_with_every_secret(secret: Path, text: str) -> None:
+    draft = source.read(text.replace("FILE", str(secret)), "f")
+    secret_files.read_all(draft)
+
+    (problem,) = draft.problems
+    assert "given together with " in problem.text
+
+
 def test_refused_name_is_not_read() -> None:
     draft = source.read("upstream: {headers: {X-A_file: *x}}", "f")
     secret_files.read_all(draft)
@@ -87,7 +130,10 @@ def test_refused_name_is_not_read() -> None:
 
 
 def test_only_secrets_have_files() -> None:
-    text = "gateway: {port_file: /x, hosts: [{a_file: /x}]}\nstate_dir_file: /x\n"
+    text = (
+        "gateway: {port_file: /x, hosts: [{a_file: /x}]}\nstate_dir_file: /x\n"
+        "principals: {a: {role_file: /x}}\nchannels_config: {slack: {secrets_file: /x}}\n"
+    )
     draft = source.read(text, "f")
     secret_files.read_all(draft)
 

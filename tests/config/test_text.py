@@ -22,12 +22,35 @@ ROWS = [
         ["~", "~root", "~root/.ssh", "*.pem", "a?", "../a", "", "a\x00"],
     ),
     (
-        text.SqliteUrl,
-        ["sqlite:///sidegate.db", "sqlite:////data/sidegate.db", "sqlite:///a/b.db"],
+        text.StateUrl,
+        [
+            *("sqlite:///sidegate.db", "sqlite:////data/sidegate.db", "sqlite:///a/b.db"),
+            *("redis://cache", "redis://cache:6379", "redis://cache:6379/1", "redis://cache/15"),
+            *("rediss://cache.example:6380/0", "redis://127.0.0.1", "redis://my_cache"),
+            *("redis://[::1]:6379", "rediss://[fd00::5]/1", "unix:///run/redis.sock"),
+        ],
         [
             *("", "sidegate.db", "sqlite:", "sqlite://", "sqlite:///", "sqlite://a/b"),
             *("sqlite:///:memory:", "sqlite:///../a", "sqlite:///a?mode=ro", "sqlite:///a#b"),
-            *("sqlite:///a/", "sqlite://///a", "sqlite:///a%20b", "redis://h", "sqlite:///a\n"),
+            *("sqlite:///a/", "sqlite://///a", "sqlite:///a%20b", "sqlite:///a\n"),
+            # another server, or none
+            *("postgres://h", "redis:", "redis://", "redis:///1", "redis://:6379", "REDIS://h"),
+            *("valkey://h", "http://h", "redis+sentinel://h", "redis://h,i"),
+            # a password, which goes to its own key
+            *("redis://:s3cret@h", "redis://u:s3cret@h", "redis://u@h", "redis://@h"),
+            *("rediss://:s3cret@h:1/1", "unix://:s3cret@/run/redis", "unix:///run/re@dis"),
+            *("redis://h?password=s3cret", "unix:///run/redis?db=1", "redis://h#a"),
+            # no place in it
+            *(
+                "redis://h/",
+                "redis://h/a",
+                "redis://h/1/2",
+                "redis://h:",
+                "redis://h:a",
+                "redis://h ",
+            ),
+            *("redis://h/99999", "redis://h:999999", "redis://::1", "redis://[::1", "redis://h\n"),
+            *("unix://run/redis", "unix:///", "unix:///run/", "unix:///run/../a", "redis://h/%31"),
         ],
     ),
     (
@@ -103,3 +126,9 @@ def test_form_is_the_same_in_the_schema() -> None:
 def test_form_matches_the_whole_text() -> None:
     with pytest.raises(ValueError, match="must be a word"):
         Form("[a-z]+", "a word").check("word\n")
+
+
+@pytest.mark.parametrize("url", ["redis://h:0", "redis://h:99999", "redis://[zz]", "redis://..."])
+def test_a_server_that_cannot_be_is_told_before_it_is_asked(url: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(text.StateUrl).validate_python(url, strict=True)

@@ -1,7 +1,14 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from proxy.config.web import HeaderName, HeaderValue, HttpUrl, RoutePath, UpstreamPath
+from proxy.config.web import (
+    HeaderName,
+    HeaderValue,
+    HttpUrl,
+    RoutePath,
+    ScopePath,
+    UpstreamPath,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +67,13 @@ NO_PATHS = [
 def test_raw_path_in_normal_form_is_accepted(path: str) -> None:
     assert TypeAdapter(UpstreamPath).validate_python(path) == path
     assert TypeAdapter(RoutePath).validate_python(path) == path
+    assert TypeAdapter(ScopePath).validate_python(path) == path
 
 
 @pytest.mark.parametrize("path", NO_PATHS)
 def test_any_other_path_is_refused(path: str) -> None:
-    for kind in (UpstreamPath, RoutePath):
+    kinds = (UpstreamPath, RoutePath, ScopePath)
+    for kind in kinds:
         with pytest.raises(ValidationError):
             TypeAdapter(kind).validate_python(path)
 
@@ -76,9 +85,16 @@ def test_only_a_route_may_be_a_subtree(path: str) -> None:
         TypeAdapter(UpstreamPath).validate_python(path)
 
 
-def test_subtree_of_everything_is_refused() -> None:
-    with pytest.raises(ValidationError):
-        TypeAdapter(RoutePath).validate_python("/*")
+def test_only_a_scope_may_be_everything() -> None:
+    assert TypeAdapter(ScopePath).validate_python("/*") == "/*"
+    for kind in (RoutePath, UpstreamPath):
+        with pytest.raises(ValidationError):
+            TypeAdapter(kind).validate_python("/*")
+
+
+@pytest.mark.parametrize("path", ["/tools/shell", "/tools/*", "/webhook/*", "/pair", "/health"])
+def test_a_scope_may_name_sidegate_s_own_paths(path: str) -> None:
+    assert TypeAdapter(ScopePath).validate_python(path) == path
 
 
 @pytest.mark.parametrize(
@@ -86,6 +102,8 @@ def test_subtree_of_everything_is_refused() -> None:
     [
         *("/health", "/livez", "/readyz", "/pair", "/webhook", "/tools"),
         *("/health/", "/webhook/*", "/tools/", "/tools/*", "/tools/x", "/tools/x/*"),
+        *("/whatsapp", "/whatsapp/", "/whatsapp/*", "/pair/*", "/livez/*"),
+        *("/webhook/x", "/webhook/telegram", "/webhook/x/*"),
     ],
 )
 def test_route_may_not_shadow_sidegate(path: str) -> None:
@@ -93,7 +111,7 @@ def test_route_may_not_shadow_sidegate(path: str) -> None:
         TypeAdapter(RoutePath).validate_python(path)
 
 
-@pytest.mark.parametrize("path", ["/healthy", "/toolsx", "/v1/tools/x", "/webhook/x", "/Health"])
+@pytest.mark.parametrize("path", ["/healthy", "/toolsx", "/v1/tools/x", "/webhooks/x", "/Health"])
 def test_route_beside_sidegate_is_accepted(path: str) -> None:
     assert TypeAdapter(RoutePath).validate_python(path) == path
 

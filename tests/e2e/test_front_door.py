@@ -143,7 +143,7 @@ async def test_what_names_a_token_is_not_one(start: Start) -> None:
     """The id that lists and logs show, and the digest that the state keeps, open nothing."""
     sidegate = await start()
     await sidegate.pair()
-    (record,) = await sidegate.app.operations.store.tokens.list()
+    (record,) = await sidegate.app.operations.store.tokens.list(0.0)
 
     for token in (record.id, record.digest.hex(), f"zc_{record.digest.hex()}"):
         assert (await sidegate.call("file_list", {"path": "."}, token))[0] == 401
@@ -503,7 +503,7 @@ class TestACommand:
         call = asyncio.create_task(sidegate.call("shell", {"command": "sleep 60"}, token))
         owner = sidegate.app.operations.store.instance
         await until_done(lambda: containers(owner))
-        (record,) = await sidegate.app.operations.store.tokens.list()
+        (record,) = await sidegate.app.operations.store.tokens.list(0.0)
 
         connector = aiohttp.UnixConnector(str(sidegate.folder / "admin.sock"))
         url = f"http://sidegate/tokens/{record.id}"

@@ -1,10 +1,15 @@
 """Each plan goes to its own place, and what comes back is handed on as it is."""
 
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
-from doubles import FakeBackend, grant
+from doubles import Clock, FakeBackend, grant
 
 from proxy.actions import (
     Command,
+    Enqueue,
     FileList,
     FileRead,
     FileWrite,
@@ -17,17 +22,33 @@ from proxy.actions import (
     Relay,
 )
 from proxy.decision import Allow, Deny, Facts
-from proxy.exchange import Document, Raw
+from proxy.exchange import Document, OnceKey, Raw
 from proxy.isolation.executor import Executor
+from proxy.isolation.once import Keeping, Once
 from proxy.reasons import Reason
+from proxy.seal import Seal
+from proxy.state.sqlite import SqliteStore
 
 FILE = OpenPath(-1, "a")  # no double opens it
-PLACES = ("sandbox", "files", "upstream", "operations")
+PLACES = ("sandbox", "files", "upstream", "inbox", "operations")
+RELAY = Relay("POST", "/", Headers(), b"")
+
+Make = Callable[..., Executor]
 
 
-def executor(**places: FakeBackend) -> Executor:
-    given = {place: places.get(place, FakeBackend()) for place in PLACES}
-    return Executor(**given)
+@pytest.fixture
+async def executor(tmp_path: Path) -> AsyncIterator[Make]:
+    seal = Seal(bytes(32))
+    store = SqliteStore(str(tmp_path / "state.db"), seal)
+    once = Once(store.once, seal, Clock(), Keeping())
+
+    def make(**places: FakeBackend) -> Executor:
+        given = {place: places.get(place, FakeBackend()) for place in PLACES}
+        return Executor(**given, once=once)
+
+    yield make
+    await once.aclose()
+    await store.aclose()
 
 
 @pytest.mark.parametrize(
@@ -39,11 +60,12 @@ def executor(**places: FakeBackend) -> Executor:
         (FileList(FILE), "files"),
         (Invoke("/tools/add", {}, 1.0), "upstream"),
         (Relay("GET", "/", Headers(), b""), "upstream"),
-        (Operate("status", {}), "operations"),
+        (Enqueue(RELAY, "k"), "inbox"),
+        (Operate("status"), "operations"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-async def test_a_plan_is_done_in_its_one_place(plan: Plan, place: str) -> None:
+async def test_a_plan_is_done_in_its_one_place(executor: Make, plan: Plan, place: str) -> None:
     backends = {each: FakeBackend() for each in PLACES}
     given = grant(plan)
 
@@ -55,13 +77,13 @@ async def test_a_plan_is_done_in_its_one_place(plan: Plan, place: str) -> None:
     }
 
 
-async def test_what_the_decision_knew_needs_no_place() -> None:
+async def test_what_the_decision_knew_needs_no_place(executor: Make) -> None:
     given = grant(Known({"tools": []}))
 
     assert await executor().execute(given) == Allow(Raw(given, Document({"tools": []})))
 
 
-async def test_a_denial_and_its_facts_pass_on() -> None:
+async def test_a_denial_and_its_facts_pass_on(executor: Make) -> None:
     busy = Deny(Reason.SANDBOX_BUSY, "queue", Facts(retry_after=1.0))
 
     done = await executor(sandbox=FakeBackend(busy)).execute(
@@ -71,10 +93,24 @@ async def test_a_denial_and_its_facts_pass_on() -> None:
     assert done is busy
 
 
-async def test_the_facts_of_an_answer_pass_on() -> None:
+async def test_the_facts_of_an_answer_pass_on(executor: Make) -> None:
     facts = Facts(runtime="docker", result="ok")
     backend = FakeBackend(Allow(Document({}), facts))
 
     done = await executor(sandbox=backend).execute(grant(Command(("id",), 1.0, writes=True)))
 
     assert done.facts == facts
+
+
+async def test_under_a_key_it_is_done_once(executor: Make) -> None:
+    """And the grant, which is what the trace gives back, is the one that was given."""
+    backend = FakeBackend()
+    layer = executor(upstream=backend)
+    given = replace(grant(RELAY), once=OnceKey("k", "f"))
+
+    first = await layer.execute(given)
+    second = await layer.execute(given)
+
+    assert first == Allow(Raw(given, Document({"ran": True})))
+    assert second == Allow(Raw(given, Document({"ran": True}), replayed=True))
+    assert backend.plans == [RELAY]

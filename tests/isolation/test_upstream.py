@@ -5,14 +5,16 @@ import gzip
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 
 import pytest
-from doubles import grant
+from doubles import CLIENT, grant
 from wire import OK, Agent, Received, Step, agent, until
 
 from proxy.actions import Headers, Invoke, Relay
 from proxy.decision import Allow, Decision, Deny
-from proxy.exchange import Content, Document, Stream
+from proxy.exchange import Content, Document, Forwarded, Peer, Stream
 from proxy.isolation.upstream import Upstream
 from proxy.reasons import Reason
 
@@ -429,6 +431,133 @@ async def test_proxies_of_the_environment_are_not_asked(
     await run(backend, invoke())
 
     assert (len(double.seen), len(other.seen)) == (1, 0)
+
+
+async def test_a_client_behind_a_proxy_is_named_as_that_says(reach: Reach) -> None:
+    double, backend = await reach()
+    client = Forwarded(ip_address("203.0.113.7"), "https", "agent.example")
+    principal = replace(CLIENT, peer=Peer("203.0.113.7", forwarded=client))
+    plan = relay(headers=(("X-Forwarded-For", "6.6.6.6"),))
+
+    await backend.run(plan, grant(plan, principal))
+
+    assert double.seen[0].all("x-forwarded-for") == ["203.0.113.7"]
+    assert double.seen[0].all("x-forwarded-proto") == ["https"]
+    assert double.seen[0].all("x-forwarded-host") == ["agent.example"]
+
+
+# The moment before the first byte
+
+
+@dataclass
+class Gate:
+    """What is awaited before a request goes out. It opens when it is told to."""
+
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: int = 0
+    error: OSError | None = None
+
+    async def __call__(self) -> None:
+        self.asked += 1
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass
+class Line:
+    """An agent that only listens: every connection to it, and what came on it until its end."""
+
+    port: int = 0
+    heard: list[bytes] = field(default_factory=list)
+    connections: int = 0
+
+    async def hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            self.heard.append(await reader.read())
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[tuple[Line, Upstream]]:
+    double = Line()
+    server = await asyncio.start_server(double.hear, "127.0.0.1", 0)
+    double.port = server.sockets[0].getsockname()[1]
+    backend = Upstream(f"http://127.0.0.1:{double.port}", {})
+    yield double, backend
+    await backend.aclose()
+    server.close()
+
+
+@pytest.mark.parametrize("plan", [invoke(), relay()], ids=["tool call", "message"])
+async def test_the_agent_is_reached_and_hears_nothing_until_it_may(
+    reach: Reach, plan: Invoke | Relay
+) -> None:
+    double, backend = await reach()
+    gate = Gate()
+    call = asyncio.create_task(run(backend, replace(plan, before=gate)))
+    await until(lambda: gate.asked)
+    await asyncio.sleep(0.1)
+    heard = len(double.seen)
+
+    gate.open.set()
+    done = await call
+
+    assert heard == 0
+    assert isinstance(done, Allow)
+    assert (len(double.seen), gate.asked) == (1, 1)
+
+
+async def test_an_agent_that_is_down_is_never_asked_about() -> None:
+    backend, gate = Upstream("http://127.0.0.1:1", {}), Gate()
+
+    done = await run(backend, replace(relay(), before=gate))
+
+    assert done == Deny(Reason.UPSTREAM_UNREACHABLE)
+    assert gate.asked == 0
+    await backend.aclose()
+
+
+async def test_what_must_not_go_out_leaves_an_empty_connection_that_is_closed(
+    line: tuple[Line, Upstream],
+) -> None:
+    double, backend = line
+    gate = Gate(error=OSError("the letter was dropped"))
+    gate.open.set()
+
+    done = await run(backend, replace(relay(), before=gate))
+
+    assert done == Deny(Reason.UPSTREAM_UNREACHABLE)
+    await until(lambda: double.heard)
+    assert double.heard == [b""]
+
+
+async def test_a_caller_that_leaves_before_the_first_byte_leaves_no_connection(
+    line: tuple[Line, Upstream],
+) -> None:
+    double, backend = line
+    gate = Gate()
+    call = asyncio.create_task(run(backend, replace(relay(), before=gate)))
+    await until(lambda: gate.asked)
+
+    call.cancel()
+    await asyncio.wait({call})
+
+    await until(lambda: double.heard)
+    assert double.heard == [b""]
+    assert call.cancelled()
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH"])
+async def test_a_request_without_an_answer_is_not_sent_again(reach: Reach, method: str) -> None:
+    """The client library would send some of them twice."""
+    double, backend = await reach(b"")
+
+    assert await run(backend, relay(method)) == Deny(Reason.UPSTREAM_UNREACHABLE)
+
+    assert len(double.seen) == 1
 
 
 # What comes back

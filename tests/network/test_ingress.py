@@ -10,19 +10,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.actions import Headers
-from proxy.decision import Allow, Decision, Deny
-from proxy.exchange import Access, Connection, Inbound, Listener, Peer, Route
-from proxy.limits import per_minute
+from proxy.decision import Allow, Decision, Deny, Quota
+from proxy.exchange import Access, Connection, Forwarded, Inbound, Listener, Peer, Route
+from proxy.limits import Limiter, per_minute
+from proxy.network.forwarded import TUNNEL
 from proxy.network.ingress import METHODS, Ingress, host_name, is_normal_path, peer_key
-from proxy.protocols.rest import OperationCodec
+from proxy.protocols.operator import PairCodec
 from proxy.reasons import Reason
 
 Fields = tuple[tuple[str, str], ...]
 
 LOOPBACK = Peer("127.0.0.1")
-PAIR = Route(
-    "pair", frozenset({"POST"}), "/pair", OperationCodec("pair"), Access.CODE, limited=True
-)
+PAIR = Route("pair", frozenset({"POST"}), "/pair", PairCodec("pair"), Access.CODE, limit="pair")
+HOOK = replace(PAIR, name="webhook", path="/webhook", access=Access.BEARER, limit="webhook")
 
 
 def connection(address: str, local: str = "127.0.0.1") -> Connection:
@@ -34,7 +34,11 @@ def listener(*networks: str) -> Listener:
 
 
 async def admit(request: Inbound) -> Decision[Peer]:
-    return await Ingress(per_minute(None)).admit(request)
+    return await Ingress({}).admit(request)
+
+
+def limited(rate: int | None) -> Ingress:
+    return Ingress({"pair": per_minute("pair", rate)})
 
 
 async def test_ordinary_request_is_admitted() -> None:
@@ -191,8 +195,12 @@ def test_plain_path_is_normal(segments: list[str]) -> None:
 SINGLE = [
     *("Authorization", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host"),
     *("Idempotency-Key", "Transfer-Encoding", "X-Idempotency-Key", "X-Pairing-Code"),
-    "X-Webhook-Secret",
+    *("X-Webhook-Secret", "Cookie", "Range", "If-Range"),
+    *("X-Hub-Signature", "X-Hub-Signature-256", "X-Slack-Signature", "X-Slack-Request-Timestamp"),
+    *("X-Signature-Ed25519", "X-Signature-Timestamp", "X-Telegram-Bot-Api-Secret-Token"),
+    *("Webhook-Id", "Webhook-Signature", "Webhook-Timestamp"),
 ]
+VALUES = {"Host": "localhost", "Transfer-Encoding": "chunked", "Expect": "100-continue"}
 
 
 @pytest.mark.parametrize("other", [str, str.lower, str.upper], ids=["same", "lower", "upper"])
@@ -200,7 +208,7 @@ SINGLE = [
 async def test_header_of_one_reader_each_is_refused_when_sent_twice(
     name: str, other: Callable[[str], str]
 ) -> None:
-    value = "localhost" if name == "Host" else "1"
+    value = VALUES.get(name, "1")
     fields = ((name, value), (other(name), value))
 
     assert await admit(inbound(headers=fields)) == Deny(Reason.HEADER_DUPLICATE)
@@ -208,12 +216,10 @@ async def test_header_of_one_reader_each_is_refused_when_sent_twice(
 
 @pytest.mark.parametrize("name", SINGLE)
 async def test_header_of_one_reader_may_be_sent_once(name: str) -> None:
-    value = "localhost" if name == "Host" else "1"
-
-    assert await admit(inbound(headers={name: value})) == Allow(LOOPBACK)
+    assert await admit(inbound(headers={name: VALUES.get(name, "1")})) == Allow(LOOPBACK)
 
 
-@pytest.mark.parametrize("name", ["Cookie", "Accept", "Via", "X-Note", "Connection"])
+@pytest.mark.parametrize("name", ["Set-Cookie", "Accept", "Via", "X-Note", "Connection"])
 async def test_header_that_is_a_list_may_be_sent_twice(name: str) -> None:
     assert await admit(inbound(headers=((name, "a"), (name, "b")))) == Allow(LOOPBACK)
 
@@ -243,6 +249,54 @@ async def test_header_value_that_is_not_printable_ascii_is_refused(name: str, va
 @pytest.mark.parametrize("value", ["", "a b", "a\tb", " !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_`az{|}~"])
 async def test_header_value_in_printable_ascii_is_admitted(value: str) -> None:
     assert await admit(inbound(headers={"X-Note": value})) == Allow(LOOPBACK)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "X Note", "X-Note ", " X-Note", "X:Note", "X(Note)", "X\x00", "X\r\nY", "\xe4", "\ufffd"],
+)
+async def test_header_name_that_is_no_token_is_refused(name: str) -> None:
+    assert await admit(inbound(headers={name: "1"})) == Deny(Reason.HEADER_MALFORMED)
+
+
+@pytest.mark.parametrize(
+    "coding",
+    [
+        "gzip",
+        "gzip, chunked",
+        "chunked, gzip",
+        "identity",
+        "chunked;q=1",
+        "xchunked",
+        "",
+        " chunked",
+    ],
+)
+async def test_a_coding_that_nobody_here_undoes_is_refused(coding: str) -> None:
+    request = inbound(headers={"Transfer-Encoding": coding})
+
+    assert await admit(request) == Deny(Reason.HEADER_MALFORMED)
+
+
+@pytest.mark.parametrize(
+    ("version", "decision"), [((1, 1), Allow(LOOPBACK)), ((1, 0), Deny(Reason.HEADER_MALFORMED))]
+)
+async def test_chunks_are_of_the_newer_version(
+    version: tuple[int, int], decision: Decision[Peer]
+) -> None:
+    request = inbound(headers={"Transfer-Encoding": "Chunked"}, version=version)
+
+    assert await admit(request) == decision
+
+
+@pytest.mark.parametrize("expected", ["", "100-Continue"])
+async def test_what_is_kept_may_be_expected(expected: str) -> None:
+    assert await admit(inbound(headers={"Expect": expected})) == Allow(LOOPBACK)
+
+
+@pytest.mark.parametrize("expected", ["200-ok", "100-continue, x", "100-continue;x", "x"])
+async def test_what_nobody_keeps_may_not_be_expected(expected: str) -> None:
+    assert await admit(inbound(headers={"Expect": expected})) == Deny(Reason.HEADER_MALFORMED)
 
 
 # Host: a page that reaches loopback under a name of its own is not served.
@@ -340,6 +394,38 @@ ALLOWING = Listener("gateway", None, frozenset({"agent.example", "10.9.9.9", "my
 )
 async def test_allowed_host_is_served_and_no_other(host: str, decision: Decision[Peer]) -> None:
     assert await admit(inbound(headers={"Host": host}, listener=ALLOWING)) == decision
+
+
+class Names:
+    """A container of names that changes."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+
+async def test_names_may_change_while_serving() -> None:
+    names = Names()
+    request = inbound(headers={"Host": "agent.example"}, listener=Listener("gateway", None, names))
+    assert await admit(request) == Deny(Reason.HOST_UNKNOWN)
+
+    names.names.add("agent.example")
+
+    assert await admit(request) == Allow(LOOPBACK)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "10.0.0.5", "127.0.0.1:80"])
+async def test_behind_a_tunnel_nobody_calls_us_by_a_local_name(host: str) -> None:
+    tunnel = Listener(TUNNEL, None, frozenset({"agent.example"}), own_names=False)
+    request = inbound(
+        headers={"Host": host}, listener=tunnel, connection=connection("127.0.0.1", "10.0.0.5")
+    )
+    assert await admit(request) == Deny(Reason.HOST_UNKNOWN)
+
+    named = inbound(headers={"Host": "agent.example"}, listener=tunnel)
+    assert await admit(named) == Allow(Peer("tunnel"))
 
 
 @pytest.mark.parametrize(
@@ -453,13 +539,89 @@ async def test_no_list_admits_every_address() -> None:
     assert await admit(request) == Allow(Peer("8.8.8.8"))
 
 
-async def test_forwarded_address_is_not_believed() -> None:
-    headers = {"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=127.0.0.1", "X-Real-IP": "::1"}
-    request = inbound(
-        headers=headers, listener=listener("127.0.0.0/8"), connection=connection("8.8.8.8")
-    )
+SPOOFS: Fields = (
+    ("X-Forwarded-For", "127.0.0.1"),
+    ("Forwarded", "for=127.0.0.1"),
+    ("X-Real-IP", "127.0.0.1"),
+    ("CF-Connecting-IP", "127.0.0.1"),
+)
 
-    assert await admit(request) == Deny(Reason.PEER_NOT_ALLOWED)
+
+async def test_forwarded_address_opens_nothing() -> None:
+    """Who may connect is judged on who connects, even where a proxy is believed otherwise."""
+    local = listener("127.0.0.0/8")
+    for proxies in ((), (ip_network("8.8.8.0/24"),)):
+        request = inbound(
+            headers=SPOOFS,
+            listener=replace(local, proxies=proxies),
+            connection=connection("8.8.8.8"),
+        )
+        assert await admit(request) == Deny(Reason.PEER_NOT_ALLOWED)
+
+
+PROXIED = Listener("gateway", None, frozenset(), proxies=(ip_network("10.0.0.0/8"),))
+
+
+async def test_behind_a_proxy_the_client_is_who_the_proxy_says() -> None:
+    fields = (("X-Forwarded-For", "1.1.1.1, 2001:db8::7"), ("X-Forwarded-Proto", "https"))
+    request = inbound(headers=fields, listener=PROXIED, connection=connection("10.0.0.1"))
+
+    admitted = await admit(request)
+
+    client = Forwarded(ip_address("2001:db8::7"), "https", "")
+    assert admitted == Allow(Peer("2001:db8::/64", forwarded=client))
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "127.0.0.1", "::ffff:8.8.8.8"])
+async def test_nobody_else_is_believed(address: str) -> None:
+    request = inbound(headers=SPOOFS, listener=PROXIED, connection=connection(address))
+
+    assert await admit(request) == Allow(Peer(address.removeprefix("::ffff:")))
+
+
+@pytest.mark.parametrize("fields", [(), (("X-Forwarded-For", "garbage"),)])
+async def test_a_proxy_that_names_nobody_is_the_client_itself(fields: Fields) -> None:
+    request = inbound(headers=fields, listener=PROXIED, connection=connection("10.0.0.1"))
+
+    assert await admit(request) == Allow(Peer("10.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "key"),
+    [
+        ((("CF-Connecting-IP", "198.51.100.7"),), "198.51.100.7"),
+        ((("CF-Connecting-IP", "127.0.0.1"),), "127.0.0.1"),
+        ((("CF-Connecting-IP", "garbage"),), "tunnel"),
+        ((("X-Forwarded-For", "198.51.100.7"),), "tunnel"),
+        ((), "tunnel"),
+    ],
+)
+async def test_behind_a_tunnel_nobody_is_local(fields: Fields, key: str) -> None:
+    """Its program connects from loopback, whoever it brings."""
+    tunnel = Listener(
+        TUNNEL,
+        None,
+        frozenset({"agent.example"}),
+        own_names=False,
+        proxies=(ip_network("127.0.0.0/8"),),
+        client_header="cf-connecting-ip",
+    )
+    request = inbound(headers=(("Host", "agent.example"), *fields), listener=tunnel)
+
+    admitted = await admit(request)
+
+    assert isinstance(admitted, Allow)
+    assert admitted.value.key == key
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-Proto", "X-Forwarded-Host", "CF-Connecting-IP"])
+async def test_what_a_proxy_says_it_says_once(name: str) -> None:
+    fields = ((name, "a"), (name, "b"))
+    direct = inbound(headers=fields, listener=PROXIED)
+    proxied = replace(direct, connection=connection("10.0.0.1"))
+
+    assert await admit(direct) == Allow(LOOPBACK)
+    assert await admit(proxied) == Deny(Reason.HEADER_DUPLICATE)
 
 
 async def test_stranger_is_told_nothing_but_that() -> None:
@@ -506,7 +668,7 @@ def pairing(address: str = "10.0.0.1") -> Inbound:
 
 
 async def test_rate_is_limited_with_the_time_to_wait() -> None:
-    ingress = Ingress(per_minute(2))
+    ingress = limited(2)
     assert await ingress.admit(pairing()) == Allow(Peer("10.0.0.1"))
     assert await ingress.admit(pairing()) == Allow(Peer("10.0.0.1"))
 
@@ -514,34 +676,100 @@ async def test_rate_is_limited_with_the_time_to_wait() -> None:
 
     assert denied == Deny(Reason.RATE_LIMITED)
     assert 0 < denied.facts["retry_after"] <= 30
+    assert denied.facts["quota"].wait == denied.facts["retry_after"]
+
+
+async def test_who_is_let_through_is_told_what_is_left() -> None:
+    quota = (await limited(10).admit(pairing())).facts["quota"]
+
+    assert (quota.policy, quota.limit, quota.window, quota.remaining) == ("pair", 10, 60, 9)
+    assert quota.wait is None
+    assert quota.reset > 0
+
+
+async def test_without_a_limit_nothing_is_told() -> None:
+    allowed = await limited(None).admit(pairing())
+
+    assert allowed == Allow(Peer("10.0.0.1"))
+    assert allowed.facts == {}
 
 
 async def test_rate_of_zero_admits_nobody() -> None:
-    denied = await Ingress(per_minute(0)).admit(pairing())
+    denied = await limited(0).admit(pairing())
 
     assert denied == Deny(Reason.RATE_LIMITED)
     assert denied.facts["retry_after"] > 0
 
 
 async def test_rate_is_per_peer() -> None:
-    ingress = Ingress(per_minute(1))
+    ingress = limited(1)
     await ingress.admit(pairing())
 
     assert await ingress.admit(pairing("10.0.0.2")) == Allow(Peer("10.0.0.2"))
 
 
 async def test_rate_holds_over_all_addresses_of_one_customer() -> None:
-    ingress = Ingress(per_minute(1))
+    ingress = limited(1)
     await ingress.admit(pairing("2001:db8::1"))
 
     assert await ingress.admit(pairing("2001:db8::2")) == Deny(Reason.RATE_LIMITED)
 
 
-async def test_routes_without_a_limit_are_not_limited() -> None:
-    ingress = Ingress(per_minute(0))
+async def test_rate_is_of_the_client_behind_the_proxy() -> None:
+    ingress = limited(1)
 
-    assert not HEALTH.limited
-    assert await ingress.admit(inbound()) == Allow(LOOPBACK)
+    def by(client: str) -> Inbound:
+        return replace(
+            pairing("10.0.0.1"),
+            listener=PROXIED,
+            headers=Headers((("Host", "localhost"), ("X-Forwarded-For", client))),
+        )
+
+    assert isinstance(await ingress.admit(by("198.51.100.7")), Allow)
+    assert isinstance(await ingress.admit(by("198.51.100.8")), Allow)
+    assert await ingress.admit(by("198.51.100.7")) == Deny(Reason.RATE_LIMITED)
+    assert await ingress.admit(by("1.1.1.1, 198.51.100.7")) == Deny(Reason.RATE_LIMITED)
+
+
+async def test_each_rate_is_counted_on_its_own() -> None:
+    limiters: dict[str, Limiter] = {
+        "pair": per_minute("pair", 1),
+        "webhook": per_minute("webhook", 1),
+    }
+    ingress = Ingress(limiters)
+    hook = replace(pairing(), route=HOOK)
+
+    assert isinstance(await ingress.admit(pairing()), Allow)
+    assert isinstance(await ingress.admit(hook), Allow)
+    denied = await ingress.admit(hook)
+    assert denied.facts["quota"].policy == "webhook"
+
+
+class Broken:
+    """A limiter whose state is gone."""
+
+    async def hit(self, key: str) -> Quota | None:
+        raise OSError("no server")
+
+    def keys(self) -> int:
+        return 0
+
+
+async def test_a_rate_that_cannot_be_counted_admits_nobody() -> None:
+    denied = await Ingress({"pair": Broken()}).admit(pairing())
+
+    assert denied == Deny(Reason.STATE_UNAVAILABLE)
+
+
+async def test_a_rate_that_nobody_made_admits_nobody() -> None:
+    """The trace makes a denial of it."""
+    with pytest.raises(KeyError):
+        await Ingress({}).admit(pairing())
+
+
+async def test_routes_without_a_limit_are_not_limited() -> None:
+    assert HEALTH.limit is None
+    assert await limited(0).admit(inbound()) == Allow(LOOPBACK)
 
 
 @pytest.mark.parametrize(
@@ -554,7 +782,7 @@ async def test_routes_without_a_limit_are_not_limited() -> None:
 )
 async def test_refused_request_uses_nothing_of_the_rate(headers: Fields) -> None:
     """A web page must not be able to lock its visitor out of pairing."""
-    ingress = Ingress(per_minute(1))
+    ingress = limited(1)
     refused = inbound(PAIR, method="POST", path="/pair", headers=headers)
     assert isinstance(await ingress.admit(refused), Deny)
 
@@ -577,11 +805,43 @@ PAGES = [
 async def test_page_of_another_origin_is_refused(origin: str) -> None:
     request = inbound(headers={"Host": "localhost:3000", "Origin": origin})
 
-    assert await Ingress(per_minute(None)).admit(request) == Deny(Reason.ORIGIN_NOT_ALLOWED)
+    assert await admit(request) == Deny(Reason.ORIGIN_NOT_ALLOWED)
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:3000", "https://LOCALHOST:3000"])
 async def test_page_of_our_own_origin_is_admitted(origin: str) -> None:
     request = inbound(headers={"Host": "localhost:3000", "Origin": origin})
 
-    assert isinstance(await Ingress(per_minute(None)).admit(request), Allow)
+    assert isinstance(await admit(request), Allow)
+
+
+ALLOWED_PAGE = replace(
+    GATEWAY, origins=frozenset({"https://app.example", "http://app.example:8080", "null"})
+)
+
+
+@pytest.mark.parametrize(
+    ("origin", "decision"),
+    [
+        ("https://app.example", Allow(LOOPBACK)),
+        ("https://App.Example", Allow(LOOPBACK)),
+        ("http://app.example:8080", Allow(LOOPBACK)),
+        ("http://app.example", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("https://app.example:8080", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("https://app.example:443", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("https://app.example/", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("https://app.example.evil.example", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("https://evil-app.example", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("https://user@app.example", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("https://app.example, https://evil.example", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("app.example", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("null", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+        ("", Deny(Reason.ORIGIN_NOT_ALLOWED)),
+    ],
+)
+async def test_page_of_an_origin_that_is_allowed_is_admitted_and_no_other(
+    origin: str, decision: Decision[Peer]
+) -> None:
+    request = inbound(headers={"Origin": origin}, listener=ALLOWED_PAGE)
+
+    assert await admit(request) == decision

@@ -396,3 +396,15 @@ async def test_a_large_document_leaves_room_for_others() -> None:
 
     assert found == f"token={M}\n" * 20_000
     assert turns - before > 10
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+async def test_what_is_answered_from_memory_is_redacted_anew(*, replayed: bool) -> None:
+    raw = Raw(grant(), Document("token=abcdefgh12"), replayed)
+
+    decision = await REDACTOR.redact(raw)
+
+    assert isinstance(decision, Allow)
+    assert decision.value.replayed is replayed
+    assert value(decision.value) == f"token={M}"
+    assert decision.value.tally == Counter(token=1)

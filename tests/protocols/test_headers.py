@@ -1,11 +1,14 @@
 from collections.abc import Callable
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.actions import Headers
-from proxy.protocols.headers import downward, upward
+from proxy.decision import Quota
+from proxy.exchange import Forwarded
+from proxy.protocols.headers import downward, forwarded, outward, upward
 
 Fields = tuple[tuple[str, str], ...]
 
@@ -163,3 +166,134 @@ def test_nothing_of_the_closed_list_gets_through(
 def test_dropping_twice_drops_no_more(fields: list[tuple[str, str]]) -> None:
     assert up(up(tuple(fields))) == up(tuple(fields))
     assert down(down(tuple(fields))) == down(tuple(fields))
+
+
+# What a trusted proxy said
+
+
+@pytest.mark.parametrize(
+    ("client", "fields"),
+    [
+        (None, {}),
+        (
+            Forwarded(ip_address("198.51.100.7"), "https", "agent.example:8443"),
+            {
+                "X-Forwarded-For": "198.51.100.7",
+                "X-Forwarded-Proto": "https",
+                "X-Forwarded-Host": "agent.example:8443",
+            },
+        ),
+        (
+            Forwarded(ip_address("2001:db8::7"), "http", ""),
+            {"X-Forwarded-For": "2001:db8::7", "X-Forwarded-Proto": "http"},
+        ),
+    ],
+)
+def test_the_agent_hears_of_the_client_what_a_proxy_said(
+    client: Forwarded | None, fields: dict[str, str]
+) -> None:
+    assert forwarded(client) == fields
+
+
+def test_the_clients_own_words_are_not_among_them() -> None:
+    received = tuple(
+        (name, "evil") for name in ("X-Forwarded-For", "x-forwarded-host", "Forwarded")
+    )
+    said = forwarded(Forwarded(ip_address("198.51.100.7"), "http", ""))
+
+    assert up(received, dict(said)) == tuple(said.items())
+
+
+# Answers
+
+GUARDS = {
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+POLICY = "default-src 'none'; frame-ancestors 'none'"
+OURS = {"Server": "sidegate", "X-Content-Type-Options": "nosniff", "X-Request-ID": "r1"}
+
+
+def test_an_answer_of_ours_may_do_nothing_in_a_browser() -> None:
+    sent = outward(Headers((("Content-Type", "application/json"),)), "r1")
+
+    assert dict(sent) == {
+        "Content-Type": "application/json",
+        **OURS,
+        **GUARDS,
+        "Content-Security-Policy": POLICY,
+    }
+
+
+def test_an_answer_of_the_agents_may_be_a_page() -> None:
+    assert dict(outward(Headers(), "r1", relayed=True)) == {**OURS, **GUARDS}
+
+
+@pytest.mark.parametrize("relayed", [True, False])
+@pytest.mark.parametrize("name", [*GUARDS, "Content-Security-Policy"])
+@cases
+def test_what_an_answer_says_itself_is_left_to_it(
+    name: str, case: Callable[[str], str], *, relayed: bool
+) -> None:
+    sent = outward(Headers(((case(name), "its own"),)), "r1", relayed=relayed)
+
+    assert sent.all(name) == ["its own"]
+
+
+@pytest.mark.parametrize("name", [*OURS, "Strict-Transport-Security"])
+@cases
+def test_some_things_only_we_say(name: str, case: Callable[[str], str]) -> None:
+    sent = outward(Headers(((case(name), "theirs"),)), "r1", relayed=True, https=True)
+
+    assert sent.all(name) == [{**OURS, "Strict-Transport-Security": "max-age=31536000"}[name]]
+
+
+def test_without_tls_none_is_demanded() -> None:
+    assert outward(Headers(), "r1").get("Strict-Transport-Security") is None
+
+
+def test_cookies_stay_apart() -> None:
+    sent = outward(Headers((("Set-Cookie", "a=1"), ("Set-Cookie", "b=2"))), "r1", relayed=True)
+
+    assert sent.all("Set-Cookie") == ["a=1", "b=2"]
+
+
+@pytest.mark.parametrize(
+    ("quotas", "policy", "standing"),
+    [
+        ((), [], []),
+        ((Quota("pair", 10, 60, 9, 6.0),), ['"pair";q=10;w=60'], ['"pair";r=9;t=6']),
+        ((Quota("pair", 10, 60, 0, 59.01, 5.0),), ['"pair";q=10;w=60'], ['"pair";r=0;t=60']),
+        ((Quota("pair", 10, 60, 10, 0.0),), ['"pair";q=10;w=60'], ['"pair";r=10;t=0']),
+        ((Quota("pair", 0, 60, -1, -0.5, 60),), ['"pair";q=0;w=60'], ['"pair";r=0;t=0']),
+        (
+            (Quota("webhook", 60, 60, 59, 1.0), Quota("tools", 600, 60, 599, 0.1)),
+            ['"webhook";q=60;w=60, "tools";q=600;w=60'],
+            ['"webhook";r=59;t=1, "tools";r=599;t=1'],
+        ),
+    ],
+)
+def test_where_one_stands_is_told(
+    quotas: tuple[Quota, ...], policy: list[str], standing: list[str]
+) -> None:
+    """draft-ietf-httpapi-ratelimit-headers-11, with the time rounded up."""
+    sent = outward(Headers(), "r1", quotas)
+
+    assert sent.all("RateLimit-Policy") == policy
+    assert sent.all("RateLimit") == standing
+
+
+@pytest.mark.parametrize("relayed", [True, False])
+@pytest.mark.parametrize("https", [True, False])
+@given(fields=FIELDS)
+def test_nothing_else_of_an_answer_is_changed(
+    fields: list[tuple[str, str]], *, relayed: bool, https: bool
+) -> None:
+    sent = outward(Headers(tuple(fields)), "r1", relayed=relayed, https=https).fields
+    ours = {"server", "x-request-id", *(["strict-transport-security"] if https else [])}
+    theirs = [field for field in fields if field[0].lower() not in ours]
+
+    assert list(sent[: len(theirs)]) == theirs

@@ -1,0 +1,266 @@
+"""Make everything once, in the order in which it is needed, to be given back in reverse."""
+
+import asyncio
+import signal
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+
+import aiohttp.http_parser
+import structlog
+
+from proxy import logs
+from proxy.app import App, admin_url, gateway_url
+from proxy.audit import STRANGERS_EACH_MINUTE, AuditFile, AuditLog
+from proxy.authentication.channels import Channels
+from proxy.authentication.pairing import Pairing
+from proxy.authentication.tokens import Machine, TokenBook, hash_token
+from proxy.authorization.commands import CommandParser, find_parser
+from proxy.authorization.paths import Workspace
+from proxy.config.loader import Loaded
+from proxy.config.masked import secret_values
+from proxy.config.model import Config
+from proxy.connection import Limits
+from proxy.delivery import Deliveries
+from proxy.exchange import Role
+from proxy.hints import Hints
+from proxy.isolation.docker import DockerSandbox
+from proxy.isolation.inbox import DurableInbox
+from proxy.isolation.once import Keeping, Once
+from proxy.isolation.upstream import Upstream
+from proxy.isolation.workspace import WorkspaceFiles
+from proxy.limits import Limiter, Share, per_minute
+from proxy.listeners import raise_descriptors
+from proxy.metrics import Metrics
+from proxy.mounting import mounted
+from proxy.network.bind import Binding
+from proxy.network.tunnel import Tunnel
+from proxy.operations import About, Operations
+from proxy.pipeline import Services, build_pipeline
+from proxy.places import Places, open_workspace
+from proxy.protection.redactor import Redactor
+from proxy.readiness import Readiness
+from proxy.routes import Table, tables
+from proxy.running import Running
+from proxy.scope import Scope
+from proxy.server import Server
+from proxy.state.opening import buckets_of, cautions, open_seal, open_store
+from proxy.state.owner import Ownership
+from proxy.state.store import Store
+
+log = structlog.get_logger()
+
+VERSION = version("sidegate")
+
+
+async def serve(loaded: Loaded, bindings: tuple[Binding, ...], environ: Mapping[str, str]) -> None:
+    """Run Sidegate until SIGTERM or SIGINT; raises OSError where something it needs is missing.
+
+    `bindings` are the addresses that were judged; nothing is resolved again.
+    """
+    if aiohttp.http_parser.HttpRequestParser.__module__ != "aiohttp._http_parser":
+        raise OSError("aiohttp's C parser is missing: install aiohttp from a wheel")
+    raise_descriptors()
+    async with AsyncExitStack() as stack:
+        app = await build(stack, loaded, bindings, environ)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, app.stopped.set)
+        await app.run()
+
+
+async def build(
+    stack: AsyncExitStack,
+    loaded: Loaded,
+    bindings: tuple[Binding, ...],
+    environ: Mapping[str, str],
+) -> App:
+    """Everything made once, each to be given back in reverse."""
+    config, places = loaded.config, Places.of(loaded.config, environ)
+    stack.callback(Ownership(places.folder).release)
+    redactor = Redactor(_held(config))
+    logs.configure(redactor.text)
+    seal = open_seal(places.key, places.database)
+    store = await open_store(config.state, places.folder, seal)
+    stack.push_async_callback(store.aclose)
+    channels = Channels(
+        config.channels_config.configured(),
+        config.channels_config.webhook_secrets,
+        store.replays,
+        time.time,
+    )
+    table_of = tables(config, channels)
+    metrics = Metrics(VERSION, _route_names(table_of))
+    audit = AuditFile(places.audit, metrics.audit_failed)
+    stack.push_async_callback(audit.aclose)
+    observers = (
+        AuditLog(audit, time.time, redactor.text),
+        metrics,
+        Hints(time.time),
+    )
+    workspace = open_workspace(loaded, environ)
+    if workspace is not None:
+        stack.callback(workspace.close)
+    sandbox = _sandbox(config, workspace, store.instance, environ)
+    stack.push_async_callback(sandbox.aclose)
+    metrics.watch("sandbox_active", "Sandboxes that exist now.", lambda: sandbox.active)
+    upstream = Upstream(config.upstream.url, _upstream_headers(config))
+    stack.push_async_callback(upstream.aclose)
+    limiters = _limiters(config, store)
+    metrics.watch("ratelimit_keys", "Keys with a rate of their own.", _keys_of(limiters))
+    tunnel = Tunnel(config.tunnel, environ, lambda sentence: log.info("tunnel", about=sentence))
+    once = Once(store.once, seal, time.time, _keeping(config))
+    stack.push_async_callback(once.aclose)
+    pairing = Pairing(store.codes, store.links, time.time)
+    tokens = _token_book(config, store)
+    running, woken = Running(once), asyncio.Event()
+    ports: dict[str, int] = {}
+    operations = Operations(
+        store,
+        tokens,
+        pairing,
+        running,
+        metrics,
+        Readiness(
+            (store, tunnel, sandbox, upstream), _absent(config, workspace), time.time
+        ).missing,
+        time.time,
+        About(
+            VERSION,
+            lambda: (tunnel.state, tunnel.url),
+            lambda: gateway_url(config, ports, tunnel),
+            lambda: admin_url(config, ports),
+        ),
+        woken.set,
+    )
+    services = Services(
+        limiters,
+        pairing,
+        tokens,
+        channels,
+        CommandParser(find_parser()),
+        workspace,
+        redactor,
+        once,
+        sandbox,
+        WorkspaceFiles(),
+        upstream,
+        DurableInbox(store.inbox, seal, time.time, woken.set),
+        operations,
+    )
+    pipeline = build_pipeline(config, services)
+    deliveries = Deliveries(
+        store.inbox, seal, time.time, woken, channels.recall, pipeline.resume, observers
+    )
+    server = Server(
+        pipeline,
+        observers,
+        running,
+        metrics,
+        _limits(config),
+        redactor.text,
+        Share(STRANGERS_EACH_MINUTE, time.time),
+    )
+    return App(
+        config,
+        places,
+        bindings,
+        table_of,
+        server,
+        operations,
+        deliveries,
+        tunnel,
+        sandbox,
+        await cautions(store),
+        ports,
+    )
+
+
+def _route_names(table_of: Mapping[str, Table]) -> tuple[str, ...]:
+    rows = (route for table in table_of.values() for route in table)
+    return (*sorted({route.name for route in rows}), "inbox", "none")
+
+
+def _limiters(config: Config, store: Store) -> Mapping[str, Limiter]:
+    """A limiter for each rate; replicas on one store count together."""
+    section = config.gateway
+    rates = {
+        "pair": section.pair_rate_limit_per_minute,
+        "webhook": section.webhook_rate_limit_per_minute,
+        "tools": section.tool_rate_limit_per_minute,
+    }
+    return {
+        policy: per_minute(
+            policy, rate, max_keys=section.rate_limit_max_keys, buckets=buckets_of(store)
+        )
+        for policy, rate in rates.items()
+    }
+
+
+def _keys_of(limiters: Mapping[str, Limiter]) -> Callable[[], float]:
+    return lambda: sum(limiter.keys() for limiter in limiters.values())
+
+
+def _limits(config: Config) -> Limits:
+    section = config.gateway
+    return Limits(
+        section.max_body_bytes,
+        section.header_timeout_secs,
+        section.request_timeout_secs,
+        section.keepalive_timeout_secs,
+        section.max_connections,
+        section.max_connections_per_peer,
+    )
+
+
+def _keeping(config: Config) -> Keeping:
+    section = config.gateway
+    return Keeping(
+        section.idempotency_max_keys,
+        section.idempotency_ttl_secs,
+        section.idempotency_style == "zeroclaw",
+    )
+
+
+def _token_book(config: Config, store: Store) -> TokenBook:
+    machines = tuple(
+        Machine(
+            name,
+            hash_token(section.token.get_secret_value()),
+            Role(section.role),
+            Scope(section.routes, section.tools, section.level),
+        )
+        for name, section in config.principals.items()
+    )
+    listed = tuple(bytes.fromhex(digest) for digest in config.gateway.paired_tokens)
+    return TokenBook(store.tokens, time.time, listed, machines)
+
+
+def _absent(config: Config, workspace: Workspace | None) -> str | None:
+    folder = config.autonomy.workspace_dir
+    return None if workspace else f"the workspace {folder} does not exist"
+
+
+def _upstream_headers(config: Config) -> dict[str, str]:
+    return {name: value.get_secret_value() for name, value in config.upstream.headers.items()}
+
+
+def _held(config: Config) -> list[str]:
+    """Every secret of the configuration, and the credential alone where a scheme precedes it."""
+    values = secret_values(config)
+    return [form for value in values for form in (value, value.rpartition(" ")[2])]
+
+
+def _sandbox(
+    config: Config, workspace: Workspace | None, instance: str, environ: Mapping[str, str]
+) -> DockerSandbox:
+    section = config.runtime.docker
+    return DockerSandbox(
+        section,
+        mounted(section, workspace),
+        host=environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock",
+        owner=instance,
+        boot=uuid.uuid4().hex,
+    )

@@ -1,0 +1,64 @@
+"""What makes one request the same as another: who asks, where, and under which key.
+
+A key of one principal is nothing to another, or a stranger could read an answer by guessing it. Who
+needs no credential is told apart by address. A provider's message id is the same whoever passes it
+on, and its provider may send it again in other words: it has no fingerprint.
+"""
+
+import hashlib
+from dataclasses import replace
+
+from proxy.actions import Action, Enqueue, Forward, Message, ToolCall
+from proxy.exchange import Inbound, OnceKey, Principal
+from proxy.protocols.idempotency import given_key
+
+_ACTING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_ANYBODY = "anonymous"
+
+
+async def once_key(inbound: Inbound, principal: Principal, action: Action) -> OnceKey | None:
+    """The key to do `action` once under, if there is one; raises Malformed."""
+    match action:
+        case Message(key=key) if key:
+            return OnceKey(_digest("channel", _channel(inbound), key), "", channel=True)
+        case Message() | ToolCall() | Forward() if inbound.method in _ACTING:
+            given = given_key(inbound.headers)
+            return None if given is None else await _key(inbound, principal, given)
+        case _:
+            return None
+
+
+def addressed(plan: Enqueue, inbound: Inbound, once: OnceKey | None) -> Enqueue:
+    """A message for the inbox, under a key that holds for all channels.
+
+    The inbox has no fingerprints to compare: a key with another body is another message.
+    """
+    key = "" if once is None else once.key
+    if once is not None and not once.channel:
+        key = _digest("letter", once.key, once.fingerprint)
+    return replace(plan, key=key, channel=_channel(inbound), path=inbound.path)
+
+
+async def _key(inbound: Inbound, principal: Principal, given: str) -> OnceKey:
+    key = _digest("client", who(principal), inbound.method, inbound.path, given)
+    return OnceKey(key, _digest("body", inbound.query, await inbound.body.read()))
+
+
+def who(principal: Principal) -> str:
+    """What tells callers apart: the principal, and the address where everybody is the same one."""
+    anybody = principal.id == _ANYBODY and principal.peer is not None
+    return f"{principal.id} {principal.peer.key}" if anybody and principal.peer else principal.id
+
+
+def _channel(inbound: Inbound) -> str:
+    """The channel and not the path: what was captured on one path is no news on its other."""
+    return inbound.route.channel or inbound.route.name
+
+
+def _digest(*parts: str | bytes) -> str:
+    """A digest of parts that cannot be shifted into each other."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()

@@ -1,0 +1,61 @@
+"""Files of a state, seen and made from outside."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from state.backends import SEAL
+
+from proxy.seal import Seal
+from proxy.state.sqlite import SqliteStore
+
+# What a sidegate of version 1 made, word for word.
+VERSION_1 = """
+CREATE TABLE identity (instance TEXT NOT NULL, key BLOB NOT NULL) STRICT;
+CREATE TABLE code (mac BLOB NOT NULL, label TEXT NOT NULL, expires REAL NOT NULL,
+                   wrong INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE lockout (peer TEXT PRIMARY KEY, failures INTEGER NOT NULL, until REAL NOT NULL,
+                      seen REAL NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX lockout_seen ON lockout (seen);
+CREATE TABLE token (id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, role TEXT NOT NULL,
+                    label TEXT NOT NULL, created REAL NOT NULL) STRICT;
+"""
+
+
+@asynccontextmanager
+async def opened(path: Path, seal: Seal = SEAL) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(str(path), seal)
+    yield store
+    await store.aclose()
+
+
+def database(path: Path, script: str) -> None:
+    """Run a script on a file, from outside."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+
+
+def rows(path: Path, query: str) -> list[tuple[object, ...]]:
+    """What a query answers, from outside."""
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def count(path: Path, table: str) -> int:
+    [(number,)] = rows(path, f"SELECT count(*) FROM {table}")
+    assert isinstance(number, int)
+    return number
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file, byte for byte; but not the index of a log, which is no part of the data."""
+    return {
+        file.name: file.read_bytes()
+        for file in folder.iterdir()
+        if file.is_file() and not file.name.endswith("-shm")
+    }
+
+
+def everything(folder: Path) -> bytes:
+    return b"".join(content(folder).values())

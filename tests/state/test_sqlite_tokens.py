@@ -1,0 +1,184 @@
+"""What of a token and of a link is in the file."""
+
+import asyncio
+import hashlib
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from state.files import count, database, everything, opened, rows
+
+from proxy.exchange import Role
+from proxy.scope import Autonomy, Scope
+from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite_tokens import parse_scope, scope_text
+from proxy.state.store import MAX_LINKS, TokenRecord
+
+NOW = 1_700_000_000.0
+SECRET = "zc_" + "5ecre7" * 8
+DIGEST = hashlib.sha256(SECRET.encode()).digest()
+TOKEN = TokenRecord("a", DIGEST, Role.CLIENT, "", NOW)
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    async with opened(path) as store:
+        yield store
+
+
+async def test_digest_is_in_the_file_and_goes_with_the_token(path: Path) -> None:
+    async with opened(path) as store:
+        await store.tokens.add(TOKEN)
+        assert DIGEST in everything(path.parent)
+        await store.tokens.rotate("a", b"another digest", NOW)
+        await store.tokens.revoke("a")
+
+    assert DIGEST not in everything(path.parent)
+    assert b"another digest" not in everything(path.parent)
+
+
+async def test_looking_for_a_token_waits_for_no_writer(store: SqliteStore, path: Path) -> None:
+    await store.tokens.add(TOKEN)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        async with asyncio.timeout(2):
+            assert await store.tokens.find(DIGEST, NOW) == TOKEN
+            assert await store.tokens.list(NOW) == [TOKEN]
+            assert await store.tokens.alive(["a"], NOW) == {"a"}
+            assert not await store.codes.pending(NOW)
+            assert await store.inbox.list(NOW) == []
+            assert await store.missing() is None
+
+
+async def test_tokens_that_have_expired_go_when_another_is_made(
+    store: SqliteStore, path: Path
+) -> None:
+    await store.tokens.add(replace(TOKEN, expires=NOW + 60))
+    await store.tokens.add(TokenRecord("b", b"b", Role.CLIENT, "", NOW + 59))
+    assert count(path, "token") == 2
+    await store.tokens.add(TokenRecord("c", b"c", Role.CLIENT, "", NOW + 60))
+
+    assert rows(path, "SELECT id FROM token") == [("b",), ("c",)]
+
+
+async def test_two_tokens_never_share_an_id_or_a_digest(store: SqliteStore) -> None:
+    await store.tokens.add(TOKEN)
+    await store.tokens.add(TokenRecord("b", b"b", Role.CLIENT, "", NOW))
+
+    with pytest.raises(OSError, match="UNIQUE"):
+        await store.tokens.add(replace(TOKEN, id="c"))
+    with pytest.raises(OSError, match="UNIQUE"):
+        await store.tokens.add(replace(TOKEN, digest=b"c"))
+    with pytest.raises(OSError, match="UNIQUE"):
+        await store.tokens.rotate("b", DIGEST, NOW)
+    assert [record.id for record in await store.tokens.list(NOW)] == ["a", "b"]
+
+
+async def test_alive_asks_for_as_many_as_there_are(store: SqliteStore) -> None:
+    await store.tokens.add(TOKEN)
+    many = [str(number) for number in range(50_000)]
+
+    assert await store.tokens.alive([*many, "a"], NOW) == {"a"}
+
+
+# What is not understood.
+
+
+def spoilt(**changes: object) -> str:
+    return json.dumps({"routes": None, "tools": None, "level": None, **changes})
+
+
+NOT_UNDERSTOOD = [
+    pytest.param("", id="nothing"),
+    pytest.param("null", id="null"),
+    pytest.param("[]", id="a list"),
+    pytest.param("{}", id="no bounds"),
+    pytest.param('{"routes": null, "tools": null}', id="a bound that is missing"),
+    pytest.param(spoilt(hosts=["a"]), id="a bound that is new"),
+    pytest.param(spoilt(level="root"), id="a level that is new"),
+    pytest.param(spoilt(level=""), id="a level that is empty"),
+    pytest.param(spoilt(level=0), id="a level that is a number"),
+    pytest.param(spoilt(level=["full"]), id="a level that is a list"),
+    pytest.param(spoilt(level={}), id="a level that is an object"),
+    pytest.param(spoilt(tools="shell"), id="tools that are a word"),
+    pytest.param(spoilt(tools=[["shell"]]), id="tools in lists"),
+    pytest.param(spoilt(routes={}), id="routes that are an object"),
+    pytest.param(spoilt(routes=False), id="routes that are false"),
+    pytest.param(spoilt(routes=[None]), id="a route that is null"),
+    pytest.param(spoilt()[:-1], id="cut off"),
+]
+
+
+@pytest.mark.parametrize("text", NOT_UNDERSTOOD)
+def test_scope_is_understood_whole_or_not_at_all(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_scope(text)
+
+
+@pytest.mark.parametrize("text", NOT_UNDERSTOOD)
+async def test_token_of_a_scope_that_is_not_understood_is_refused(
+    text: str, store: SqliteStore, path: Path
+) -> None:
+    await store.tokens.add(TOKEN)
+    database(path, f"UPDATE token SET scope = '{text}'")
+
+    assert await store.tokens.find(DIGEST, NOW) is None
+    assert await store.tokens.list(NOW) == []
+    assert await store.tokens.alive(["a"], NOW) == frozenset()
+    assert await store.tokens.rotate("a", b"new", NOW) is None
+    assert await store.tokens.revoke("a")
+
+
+async def test_token_of_a_role_that_is_not_understood_is_refused(
+    store: SqliteStore, path: Path
+) -> None:
+    await store.tokens.add(TOKEN)
+    await store.tokens.add(TokenRecord("b", b"b", Role.CLIENT, "", NOW))
+    database(path, "UPDATE token SET role = 'root' WHERE id = 'a'")
+
+    assert await store.tokens.find(DIGEST, NOW) is None
+    assert [record.id for record in await store.tokens.list(NOW)] == ["b"]
+
+
+@pytest.mark.parametrize(
+    "scope", [Scope(), Scope((), ("a", "é\ud800"), Autonomy.FULL), Scope(routes=("'",))]
+)
+def test_scope_is_read_as_it_was_written(scope: Scope) -> None:
+    assert parse_scope(scope_text(scope)) == scope
+
+
+# Links.
+
+
+async def test_link_is_in_the_file_as_a_digest_until_it_is_used(path: Path) -> None:
+    digest = hashlib.sha256(b"link").digest()
+    async with opened(path) as store:
+        await store.links.put(digest, "console", NOW + 60)
+        assert digest in everything(path.parent)
+        await store.links.redeem(digest, TOKEN, NOW)
+
+    assert digest not in everything(path.parent)
+
+
+async def test_table_of_links_has_a_bound_and_empties_itself(
+    store: SqliteStore, path: Path
+) -> None:
+    for number in range(MAX_LINKS + 20):
+        await store.links.put(str(number).encode(), "", NOW + 60)
+    assert count(path, "link") == MAX_LINKS
+    await store.links.redeem(b"guess", TOKEN, NOW + 60)
+
+    assert count(path, "link") == 0
+
+
+async def test_link_stays_where_the_token_cannot_be_stored(store: SqliteStore) -> None:
+    await store.tokens.add(TOKEN)
+    await store.links.put(b"link", "", NOW + 60)
+    with pytest.raises(OSError, match="UNIQUE"):
+        await store.links.redeem(b"link", TOKEN, NOW)
+
+    assert await store.links.redeem(b"link", TokenRecord("b", b"b", Role.OPERATOR, "", NOW), NOW)
