@@ -18,6 +18,7 @@ run: bootstrap ## Sidegate before a demo agent, with a tour (TOUR=only: the tour
 	@deploy/engine with $(BIN)/python deploy/tour.py $(if $(filter only,$(TOUR)),--only)
 
 test: bootstrap ## every test, those in containers included, and the coverage of the five layers
+	@deploy/servers
 	@deploy/engine with $(PYTEST) -n auto $(LAYERS:%=--cov=proxy/%) --cov-report=term $(ARGS)
 
 test-fast: bootstrap ## the inner loop: no containers, nothing slow

@@ -18,6 +18,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 DEMO_AGENT = ROOT / "deploy" / "demo_agent.py"
 IMAGE = "sidegate-sandbox:test"
+GITHUB_SECRET = "a-secret-of-github-and-sidegate"
 UPSTREAM_CREDENTIAL = "Bearer demo-upstream-credential-0001"
 START_SECS = 30
 STOP_SECS = 10
@@ -178,6 +179,13 @@ class Stage:
                 },
             },
             "runtime": {"docker": {"image": IMAGE}},
+            "channels_config": {
+                "github": {
+                    "allowed_users": ["octocat"],
+                    "secret": GITHUB_SECRET,
+                    "path": "/webhook",
+                },
+            },
         }
         (self.folder / "state").mkdir(mode=0o700)
         self.config.write_text(yaml.safe_dump(config, sort_keys=False))

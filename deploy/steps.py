@@ -1,5 +1,6 @@
 """The steps of the tour: what is asked of Sidegate, and what each answer must be."""
 
+import hmac
 import json
 import re
 import shlex
@@ -9,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import aiohttp
 from demo_agent import FAKE_SECRET
 from narrator import Answer, Narrator, curl
-from stage import UPSTREAM_CREDENTIAL, Stage, engine_is_there
+from stage import GITHUB_SECRET, UPSTREAM_CREDENTIAL, Stage, engine_is_there
 
 DECISION = re.compile(r"^sidegate_layer_decisions_total\{.*\} (?!0(?:\.0)?$)\S+$", re.MULTILINE)
 STREAM_SECS = 0.1  # the agent takes five times as long to write its answer
@@ -40,11 +41,14 @@ class Tour:
             ("Files of the workspace can be written and read", self.files),
             ("A secret in a command's output is taken out", self.redacted),
             ("A message goes on to the agent", self.message),
+            ("The same message again, under one key, is delivered once", self.repeat),
+            ("A webhook of a platform, if its sender may send", self.webhook),
             ("A streamed answer streams, without the secret in it", self.stream),
             ("A tool of the agent's", self.upstream_tool),
             ("A tool of the agent's that lets a secret slip", self.leak),
             ("What reached the agent: its own credential, never the client's", self.seen),
             ("Each layer counts what it decided", self.metrics),
+            ("A token for a script may have bounds", self.bounds),
             ("The owner sees the tokens and revokes one", self.revoke),
         ]
 
@@ -207,6 +211,44 @@ class Tour:
         echoed = answer.value("response")
         self.narrator.expect("the agent answered", found=echoed, wanted="You wrote: Good morning")
 
+    async def repeat(self) -> None:
+        """A message, and its repeat."""
+        for replayed in (None, "true"):
+            answer = await self.call(
+                "POST", "/webhook", {"message": "Once"}, headers={"Idempotency-Key": "order-7"}
+            )
+            self.served(answer)
+            found = answer.headers.get("Idempotency-Replayed")
+            self.narrator.expect("Idempotency-Replayed", found=found, wanted=replayed)
+
+    async def webhook(self) -> None:
+        """A signed webhook of a sender in the list, of one who is not, and a forged one."""
+        for login, secret, status in (
+            ("octocat", GITHUB_SECRET, 200),
+            ("mallory", GITHUB_SECRET, 403),
+            ("octocat", "a-guess", 401),
+        ):
+            body = {"message": f"{login} opened an issue", "sender": {"id": 7, "login": login}}
+            signature = hmac.digest(secret.encode(), json.dumps(body).encode(), "sha256").hex()
+            headers = {
+                "X-GitHub-Delivery": f"{login}-{status}",
+                "X-Hub-Signature-256": f"sha256={signature}",
+            }
+            answer = await self.call("POST", "/webhook/github", body, headers=headers)
+            self.narrator.expect(f"the answer is {status}", found=answer.status, wanted=status)
+
+    async def bounds(self) -> None:
+        """A token that may list files and nothing else, and is shown once."""
+        status, printed = await self.sidegate(
+            *("tokens", "create", "--name", "script", "--tool", "file_list", "--expires", "1h")
+        )
+        self.narrator.expect("sidegate tokens create works", found=status, wanted=0)
+        mine, self.token = self.token, printed.strip()
+        self.served(await self.tool("file_list", path="."))
+        answer = await self.tool("file_read", path="hello.txt")
+        self.refused(answer, 403, "scope-insufficient", "authorization")
+        self.token = mine
+
     async def stream(self) -> None:
         """A chat completion as server-sent events."""
         chat = {"stream": True, "messages": [{"role": "user", "content": "Do you have a key?"}]}
@@ -269,7 +311,7 @@ class Tour:
         status, printed = await self.sidegate("tokens", "list")
         self.narrator.expect("sidegate tokens list works", found=status, wanted=0)
         ids = TOKEN_ID.findall(printed)
-        self.narrator.expect("one token is listed", found=len(ids), wanted=1)
+        self.narrator.expect("two tokens are listed", found=len(ids), wanted=2)
         for token_id in ids:
             status, _ = await self.sidegate("tokens", "revoke", token_id)
             self.narrator.expect("the token is revoked", found=status, wanted=0)

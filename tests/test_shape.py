@@ -48,6 +48,8 @@ ONLY_IN = {
     "create_subprocess_exec": {"process.py"},
     "create_subprocess_shell": set[str](),
     "aiodocker": {"isolation/docker.py", "isolation/run.py"},
+    "redis": {"state/redis_connection.py"},
+    "cryptography": {"seal.py", "authentication/webhooks.py", "config/signing.py"},
     "sqlite3": {"state/sqlite_file.py"},
 }
 

@@ -23,7 +23,7 @@ def read(data: bytes, headers: Headers, *, team_id: str | None = None) -> Event:
         raise Malformed(Reason.BODY_MALFORMED, "no interaction")
     if kind == _PING:
         return Event(digest(data), (), data, challenge=_PONG)
-    return Event(key_of(interaction.get("id")), _senders(interaction), data)
+    return Event(key_of(interaction.get("id"), data), _senders(interaction), data)
 
 
 def _senders(interaction: Mapping[str, Json]) -> tuple[Sender, ...]:

@@ -90,8 +90,10 @@ def identity(value: Json) -> str:
     return text if _ID.fullmatch(text) else ""
 
 
-def key_of(value: Json) -> str:
-    """`value` as the key of an event; raises Malformed where it is none."""
+def key_of(value: Json, data: bytes) -> str:
+    """`value` as the key of an event; without one, a digest of its data. Raises Malformed."""
+    if value is None:
+        return digest(data)
     text = _text(value)
     if not _KEY.fullmatch(text):
         raise Malformed(Reason.BODY_MALFORMED, "no id of the event")

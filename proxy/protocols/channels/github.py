@@ -5,14 +5,14 @@ GitHub signs neither header: the id keeps a retry from being done twice, not one
 
 from proxy.actions import Headers
 from proxy.protocols.channels.event import OK, Event, key_of, person
-from proxy.protocols.channels.post import document, header, inside
+from proxy.protocols.channels.post import document, inside, optional
 
 
 def read(data: bytes, headers: Headers, *, team_id: str | None = None) -> Event:  # noqa: ARG001
     """The event in a delivery; a ping has to be answered at once."""
     delivery = document(data, headers)
-    key = key_of(header(headers, "x-github-delivery"))
-    if header(headers, "x-github-event") == "ping":
+    key = key_of(optional(headers, "x-github-delivery"), data)
+    if optional(headers, "x-github-event") == "ping":
         return Event(key, (), data, challenge=OK)
     sender = person(inside(delivery, "sender", "id"), inside(delivery, "sender", "login"))
     return Event(key, (sender,), data)

@@ -20,10 +20,18 @@ _FORM_TYPE = re.compile(rf"application/x-www-form-urlencoded{_UTF8}")
 
 def header(headers: Headers, name: str) -> str:
     """The value of a header that came once; raises Malformed."""
+    value = optional(headers, name)
+    if value is None:
+        raise Malformed(Reason.BODY_MALFORMED, f"no header {name}")
+    return value
+
+
+def optional(headers: Headers, name: str) -> str | None:
+    """The value of a header that came at most once; raises Malformed."""
     values = headers.all(name)
-    if len(values) != 1:
+    if len(values) > 1:
         raise Malformed(Reason.BODY_MALFORMED, f"{len(values)} headers {name}")
-    return values[0]
+    return values[0] if values else None
 
 
 def check_unencoded(headers: Headers) -> None:

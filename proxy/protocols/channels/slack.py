@@ -46,7 +46,7 @@ def _from_json(body: Mapping[str, Json], data: bytes, team_id: str | None) -> Ev
         case "event_callback":
             event = body.get("event")
             teams = [body.get("team_id"), *_teams(event)]
-            key = key_of(body.get("event_id"))
+            key = body.get("event_id")
             return _event(key, tuple(dict.fromkeys(_senders(event))), data, teams, team_id)
         case str():
             return _event(None, (Sender(),), data, [body.get("team_id")], team_id)
@@ -65,8 +65,7 @@ def _event(
 ) -> Event:
     stated = [team for team in teams if team is not None]
     listened = team_id is None or (bool(stated) and all(team == team_id for team in stated))
-    name = digest(data) if key is None else key_of(key)
-    return Event(name, senders if listened else (), data)
+    return Event(key_of(key, data), senders if listened else (), data)
 
 
 def _senders(event: Json) -> Iterator[Sender]:

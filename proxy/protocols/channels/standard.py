@@ -14,4 +14,4 @@ SENDER = Sender(("standard",))
 def read(data: bytes, headers: Headers, *, team_id: str | None = None) -> Event:  # noqa: ARG001
     """The event in a webhook."""
     check_unencoded(headers)
-    return Event(key_of(header(headers, "webhook-id")), (SENDER,), data)
+    return Event(key_of(header(headers, "webhook-id"), data), (SENDER,), data)

@@ -42,7 +42,7 @@ def read(data: bytes, headers: Headers, *, team_id: str | None = None) -> Event:
     if len(kinds) != 1:
         # "At most one" may be there: of two, the agent may act on the one not looked at here.
         raise Malformed(Reason.BODY_MALFORMED, "not one kind of update")
-    key = key_of(update.get("update_id"))
+    key = key_of(update.get("update_id"), data)
     return Event(key, (_sender(kinds[0], update[kinds[0]]),), data)
 
 

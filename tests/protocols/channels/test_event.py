@@ -109,16 +109,17 @@ def test_identity_is_plain_short_and_never_everybody(value: Json) -> None:
 
 @pytest.mark.parametrize(("value", "key"), [(0, "0"), (10**6, "1000000"), ("Ev:1/a=", "Ev:1/a=")])
 def test_key_is_what_the_provider_says(value: Json, key: str) -> None:
-    assert key_of(value) == key
+    assert key_of(value, b"data") == key
 
 
-@pytest.mark.parametrize("value", [None, "", True, 1.5, [], {}, "a b", "a\n", "\xe9", "x" * 256])
+@pytest.mark.parametrize("value", ["", True, 1.5, [], {}, "a b", "a\n", "\xe9", "x" * 256])
 def test_what_is_no_key_is_refused(value: Json) -> None:
     with pytest.raises(Malformed) as refusal:
-        key_of(value)
+        key_of(value, b"data")
 
     assert refusal.value.reason is Reason.BODY_MALFORMED
 
 
-def test_digest_is_a_key() -> None:
-    assert key_of(digest(b"a")) == digest(b"a") != digest(b"b")
+def test_event_without_an_id_is_known_by_its_digest() -> None:
+    assert key_of(None, b"a") == digest(b"a") != key_of(None, b"b")
+    assert key_of(digest(b"a"), b"b") == digest(b"a")

@@ -192,7 +192,6 @@ def test_workspace_of_commands_and_interactions_is_compared_too() -> None:
         (callback(None), JSON),
         (callback("hi"), JSON),
         (callback([{"user": A}]), JSON),
-        (callback({"user": A}, event_id=None), JSON),
         (callback({"user": A}, event_id="a b"), JSON),
         (b'{"type":"event_callback","event_id":"Ev1","event":{"user":"U1","user":"U2"}}', JSON),
         # no challenge that can be given back
