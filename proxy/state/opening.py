@@ -28,7 +28,10 @@ def open_seal(key_file: str, database: str | None) -> Seal:
         lost = f"the master key {key_file} is missing, and {database} was written under it"
         remedy = "put the file back, or move the state away to start anew"
         raise ConfigError([f"secrets.key_file: {lost}: {remedy}"])
-    return seal.create(key_file)
+    try:
+        return seal.create(key_file)
+    except FileExistsError:  # another replica was first
+        return open_seal(key_file, database)
 
 
 async def open_store(section: StateConfig, folder: str, key: Seal) -> Store:

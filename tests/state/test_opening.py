@@ -2,6 +2,7 @@
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,12 @@ def test_a_name_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
     (tmp_path / "instance").touch()
 
     assert instance_in(str(tmp_path))
+
+
+def test_replicas_that_start_together_have_one_key(tmp_path: Path) -> None:
+    path = str(tmp_path / "key")
+
+    with ThreadPoolExecutor(8) as pool:
+        keys = list(pool.map(lambda _: open_seal(path, None), range(8)))
+
+    assert len({key.fingerprint for key in keys}) == 1
