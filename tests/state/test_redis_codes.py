@@ -3,12 +3,10 @@
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
-from redis_server import Server, replica, running
+from redis_server import Server
 
 from proxy.exchange import Role
 from proxy.scope import Minting
@@ -29,24 +27,6 @@ pytestmark = pytest.mark.redis
 
 NOW = 1_700_000_000.0
 CODE = "274659"
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-async def one(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "one") as store:
-        yield store
-
-
-@pytest.fixture
-async def two(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "two") as store:
-        yield store
 
 
 def token(name: str = "a") -> TokenRecord:

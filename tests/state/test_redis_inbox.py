@@ -2,12 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
-from redis_server import Server, replica, running
+from redis_server import Server, replica
 
 from proxy.state.letters import Condition, Inbox, Letter, Put
 from proxy.state.redis import RedisStore
@@ -16,24 +15,6 @@ from proxy.state.redis_connection import ROOT
 pytestmark = pytest.mark.redis
 
 NOW = 1_700_000_000.0
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-async def one(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "one") as store:
-        yield store
-
-
-@pytest.fixture
-async def two(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "two") as store:
-        yield store
 
 
 def letter(name: str = "a", due: float = 0.0) -> Letter:

@@ -2,12 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 from doubles import Clock
-from redis_server import Server, replica, running
+from redis_server import Server, replica
 
 from proxy.decision import Quota
 from proxy.limits import Limiter, per_minute
@@ -19,24 +18,6 @@ pytestmark = pytest.mark.redis
 
 MICROSECOND = 1e-6
 START = 1_700_000_000.0
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-async def one(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "one") as store:
-        yield store
-
-
-@pytest.fixture
-async def two(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "two") as store:
-        yield store
 
 
 @pytest.fixture

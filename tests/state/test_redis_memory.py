@@ -2,12 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from redis_server import Server, replica, running
+from redis_server import Server, replica
 
 from proxy.state.redis import RedisStore
 from proxy.state.redis_connection import ROOT
@@ -17,24 +15,6 @@ pytestmark = pytest.mark.redis
 
 NOW = 1_700_000_000.0
 DAY = 86_400
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-async def one(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "one") as store:
-        yield store
-
-
-@pytest.fixture
-async def two(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "two") as store:
-        yield store
 
 
 def claim(key: str = "key", now: float = NOW, bound: int = 3) -> Claim:

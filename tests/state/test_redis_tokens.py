@@ -2,12 +2,10 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from redis_server import Server, replica, running
+from redis_server import Server
 
 from proxy.exchange import Role
 from proxy.scope import Autonomy, Scope
@@ -19,24 +17,6 @@ pytestmark = pytest.mark.redis
 
 NOW = 1_700_000_000.0
 DAY = 86_400
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path / "redis") as server:
-        yield server
-
-
-@pytest.fixture
-async def one(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "one") as store:
-        yield store
-
-
-@pytest.fixture
-async def two(server: Server) -> AsyncIterator[RedisStore]:
-    async with replica(server, "two") as store:
-        yield store
 
 
 def digest(name: str) -> bytes:
