@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from proxy.config.model import StateConfig
 from proxy.seal import Seal
-from proxy.state.redis import RedisStore
+from proxy.state.redis.store import RedisStore
 
 SEAL = Seal(bytes(range(32)))
 FORGETFUL = ("--save", "", "--appendonly", "no")

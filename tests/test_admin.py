@@ -25,7 +25,7 @@ from proxy.routes import OPERATIONS
 from proxy.scope import Autonomy, Scope
 from proxy.state.letters import Letter
 from proxy.state.owner import Ownership
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 
 WISH: Mapping[str, Json] = {
     "name": "laptop",

@@ -31,7 +31,7 @@ from proxy.scope import Scope
 from proxy.seal import Seal
 from proxy.state import letters
 from proxy.state.letters import Condition, Letter
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.trace import Trace
 
 SEAL = Seal(bytes(range(32)))

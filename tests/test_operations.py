@@ -22,7 +22,7 @@ from proxy.reasons import Reason
 from proxy.running import Ended, Running
 from proxy.scope import Autonomy, Minting, Scope
 from proxy.state.letters import Letter
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.trace import Trace
 
 NARROW = Scope(("/tools/*",), ("file_read",), Autonomy.READONLY)

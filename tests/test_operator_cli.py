@@ -18,7 +18,7 @@ from proxy.protocols.operator import Wish
 from proxy.scope import Autonomy, Scope
 from proxy.state.letters import Letter
 from proxy.state.owner import Ownership
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import TokenRecord
 
 CODE, TOKEN, LINK = r"[0-9]{6}", r"zc_[0-9a-f]{64}", r"[0-9a-f]{32}"

@@ -31,7 +31,7 @@ from proxy.protocols.rest import ForwardCodec, ToolCodec
 from proxy.protocols.webhook import WebhookCodec
 from proxy.reasons import Layer, Reason
 from proxy.seal import Seal
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.trace import Trace
 
 GIVEN = grant()

@@ -15,7 +15,7 @@ from proxy.authentication.tokens import TokenBook
 from proxy.exchange import Peer, Principal, Role
 from proxy.running import Ended, Running
 from proxy.scope import Minting
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import TokenRecord, Tokens
 from proxy.trace import Trace
 from proxy.upkeep import look_after

@@ -10,8 +10,8 @@ from proxy.config.model import StateConfig
 from proxy.decision import ConfigError
 from proxy.limits import Buckets
 from proxy.seal import Seal
-from proxy.state.redis import RedisStore
-from proxy.state.sqlite import SqliteStore, fingerprint_of
+from proxy.state.redis.store import RedisStore
+from proxy.state.sqlite.store import SqliteStore, fingerprint_of
 from proxy.state.store import Store
 
 

@@ -23,7 +23,7 @@ from proxy.exchange import Access, Inbound, Peer, Principal, Role, Route
 from proxy.protocols.operator import OperationCodec
 from proxy.reasons import Reason
 from proxy.scope import Minting, Scope
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 
 PEER = Peer("10.0.0.1")
 LISTED = "a token of the configuration"

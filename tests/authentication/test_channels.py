@@ -24,7 +24,7 @@ from proxy.decision import Allow, Decision, Deny, Malformed
 from proxy.exchange import Access, Inbound, Peer, Principal, Role, Route
 from proxy.protocols.operator import OperationCodec
 from proxy.reasons import Reason
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 
 NOW = 1_700_000_000
 PEER = Peer("10.0.0.1")

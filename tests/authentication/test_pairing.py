@@ -15,7 +15,7 @@ from proxy.decision import Allow, Deny
 from proxy.exchange import Peer, Principal, Role
 from proxy.reasons import Reason
 from proxy.scope import Autonomy, Minting, Scope
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import MAX_LINKS, Redeemed, Redemption, TokenRecord
 
 PEER = Peer("10.0.0.1")

@@ -13,7 +13,7 @@ from state.backends import SEAL
 from proxy.authentication.tokens import Machine, TokenBook, hash_token, mint, new_token
 from proxy.exchange import Peer, Principal, Role
 from proxy.scope import Autonomy, Minting, Scope
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import TokenRecord
 
 NOW = 1_700_000_000.0

@@ -27,7 +27,7 @@ from proxy.isolation.executor import Executor
 from proxy.isolation.once import Keeping, Once
 from proxy.reasons import Reason
 from proxy.seal import Seal
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 
 FILE = OpenPath(-1, "a")  # no double opens it
 PLACES = ("sandbox", "files", "upstream", "inbox", "operations")

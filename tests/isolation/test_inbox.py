@@ -17,7 +17,7 @@ from proxy.reasons import Reason
 from proxy.seal import Seal
 from proxy.state import letters
 from proxy.state.letters import Condition, Letter, Put
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 
 SEAL = Seal(bytes(range(32)))
 HEADERS = Headers((("Content-Type", "text/plain"), ("X-Note", "1"), ("X-Note", "\udcff")))

@@ -34,7 +34,7 @@ from proxy.isolation.upstream import Upstream
 from proxy.reasons import Reason
 from proxy.seal import Seal
 from proxy.state import store
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import Begun, Claim, Standing
 
 SEAL = Seal(bytes(range(32)))

@@ -8,8 +8,8 @@ import pytest
 from redis_server import DURABLE, running
 
 from proxy.seal import Seal
-from proxy.state.redis import RedisStore
-from proxy.state.sqlite import SqliteStore
+from proxy.state.redis.store import RedisStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import Store
 
 Open = Callable[[Path], AbstractAsyncContextManager[Store]]

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from redis_server import Server, replica, running
 
-from proxy.state.redis import RedisStore
+from proxy.state.redis.store import RedisStore
 
 
 @pytest.fixture

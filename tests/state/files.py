@@ -8,7 +8,7 @@ from pathlib import Path
 from state.backends import SEAL
 
 from proxy.seal import Seal
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 
 # What a sidegate of version 1 made, word for word.
 VERSION_1 = """

@@ -12,7 +12,7 @@ from proxy.config.model import StateConfig
 from proxy.decision import ConfigError
 from proxy.seal import Seal
 from proxy.state.opening import buckets_of, cautions, instance_in, open_seal, open_store
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 
 
 class Folder:

@@ -11,7 +11,7 @@ A key is cleared away, at the latest, by the server itself, a day after it expir
 
 from collections.abc import Collection
 
-from proxy.state.redis_connection import DAY, Connection, reading, text
+from proxy.state.redis.connection import DAY, Connection, reading, text
 from proxy.state.store import MAX_REPLAYS, Begun, Claim, Once, Replays, Standing
 
 _ONCE = f"""

@@ -2,11 +2,11 @@
 
 from proxy.seal import Seal
 from proxy.state.letters import Inbox
-from proxy.state.sqlite_codes import SqliteCodes
-from proxy.state.sqlite_file import Connection, StateFile, inspect
-from proxy.state.sqlite_inbox import SqliteInbox
-from proxy.state.sqlite_memory import SqliteOnce, SqliteReplays
-from proxy.state.sqlite_tokens import SqliteLinks, SqliteTokens
+from proxy.state.sqlite.codes import SqliteCodes
+from proxy.state.sqlite.file import Connection, StateFile, inspect
+from proxy.state.sqlite.inbox import SqliteInbox
+from proxy.state.sqlite.memory import SqliteOnce, SqliteReplays
+from proxy.state.sqlite.tokens import SqliteLinks, SqliteTokens
 from proxy.state.store import Codes, Links, Once, Replays, Store, Tokens
 
 

@@ -9,7 +9,7 @@ import pytest
 from state.files import count, database, everything, opened, rows
 
 from proxy.state.letters import MAX_LETTER_BYTES, MAX_LETTERS, Letter, Put
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 
 NOW = 1_700_000_000.0
 CONTENT = b"sealed content of a letter " * 1000

@@ -10,8 +10,8 @@ from redis_server import Server
 
 from proxy.exchange import Role
 from proxy.scope import Minting
-from proxy.state.redis import RedisStore
-from proxy.state.redis_connection import ROOT
+from proxy.state.redis.connection import ROOT
+from proxy.state.redis.store import RedisStore
 from proxy.state.store import (
     FORGET_SECONDS,
     LOCKOUT_SECONDS,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from redis_server import Server, replica
 
-from proxy.state.redis import RedisStore
-from proxy.state.redis_connection import ROOT
+from proxy.state.redis.connection import ROOT
+from proxy.state.redis.store import RedisStore
 from proxy.state.store import MAX_REPLAYS, Begun, Claim, Standing
 
 pytestmark = pytest.mark.redis

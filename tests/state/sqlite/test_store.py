@@ -15,7 +15,7 @@ from proxy.exchange import Role
 from proxy.scope import Minting
 from proxy.seal import Seal
 from proxy.state.letters import Letter, Put
-from proxy.state.sqlite import SqliteStore, fingerprint_of
+from proxy.state.sqlite.store import SqliteStore, fingerprint_of
 from proxy.state.store import Begun, Claim, Redeemed, TokenRecord
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ async def test_each_state_has_an_id_of_its_own(path: Path, tmp_path: Path) -> No
 async def test_what_was_answered_survives_the_death_of_the_process(path: Path) -> None:
     program = (
         "import asyncio, os, sys; sys.path.insert(0, 'tests');"
-        "from state.test_sqlite import *;"
+        "from state.sqlite.test_store import *;"
         "asyncio.run(everything_put(SqliteStore(sys.argv[1], SEAL)));"
         f"os.kill(os.getpid(), {int(signal.SIGKILL)})"
     )

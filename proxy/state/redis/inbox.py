@@ -14,7 +14,7 @@ How durable a letter is, is the server's affair: see `RedisStore.cautions`.
 """
 
 from proxy.state.letters import MAX_LETTER_BYTES, MAX_LETTERS, Condition, Inbox, Letter, Put
-from proxy.state.redis_connection import Connection, Reply, reading, text
+from proxy.state.redis.connection import Connection, Reply, reading, text
 
 _AT_ONCE = 500
 _INBOX = """

@@ -5,7 +5,7 @@ two holders makes. The end of the lease is what a holder proves itself by: a lat
 """
 
 from proxy.state.letters import MAX_LETTER_BYTES, MAX_LETTERS, Condition, Inbox, Letter, Put
-from proxy.state.sqlite_file import Connection, StateFile
+from proxy.state.sqlite.file import Connection, StateFile
 
 _CLAIM = """
 UPDATE letter SET lease = :lease WHERE number =

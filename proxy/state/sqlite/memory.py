@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from proxy.state.sqlite_file import Connection, StateFile
+from proxy.state.sqlite.file import Connection, StateFile
 from proxy.state.store import MAX_REPLAYS, Begun, Claim, Once, Replays, Standing
 
 _RUNNING, _UNKNOWN, _DONE = Begun.RUNNING.value, Begun.UNKNOWN.value, Begun.DONE.value

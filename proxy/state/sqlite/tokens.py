@@ -3,13 +3,12 @@
 A token whose row cannot be understood is no token: it is refused, never widened.
 """
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from proxy.exchange import Role
-from proxy.scope import Autonomy, Scope
-from proxy.state.sqlite_file import Connection, StateFile
+from proxy.state.scopes import parse_scope, scope_text
+from proxy.state.sqlite.file import Connection, StateFile
 from proxy.state.store import MAX_LINKS, Links, TokenRecord, Tokens
 
 _SELECT = """
@@ -135,32 +134,6 @@ def insert(connection: Connection, record: TokenRecord) -> TokenRecord:
         ),
     )
     return record
-
-
-def scope_text(scope: Scope) -> str:
-    """A scope as it is stored."""
-    return json.dumps({"routes": scope.routes, "tools": scope.tools, "level": scope.level})
-
-
-def parse_scope(text: str) -> Scope:
-    """A scope that was stored; raises ValueError for anything that is not understood whole."""
-    value = json.loads(text)
-    if not isinstance(value, dict) or value.keys() != {"routes", "tools", "level"}:
-        raise ValueError("not a scope")
-    level = value["level"]
-    return Scope(
-        _names(value["routes"]),
-        _names(value["tools"]),
-        None if level is None else Autonomy(level),
-    )
-
-
-def _names(value: object) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ValueError("not a list of names")
-    return tuple(value)
 
 
 def _with_id(connection: Connection, token_id: str, now: float) -> TokenRecord | None:

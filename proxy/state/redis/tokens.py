@@ -10,8 +10,8 @@ A token that cannot be understood is no token: it is refused, never widened.
 from collections.abc import Collection, Mapping
 
 from proxy.exchange import Role
-from proxy.state.redis_connection import DAY, Argument, Connection, Reply, reading, text, time
-from proxy.state.sqlite_tokens import parse_scope, scope_text
+from proxy.state.redis.connection import DAY, Argument, Connection, Reply, reading, text, time
+from proxy.state.scopes import parse_scope, scope_text
 from proxy.state.store import MAX_LINKS, Links, TokenRecord, Tokens
 
 LUA = f"""

@@ -9,8 +9,8 @@ from redis_server import Server
 
 from proxy.exchange import Role
 from proxy.scope import Autonomy, Scope
-from proxy.state.redis import RedisStore
-from proxy.state.redis_connection import ROOT
+from proxy.state.redis.connection import ROOT
+from proxy.state.redis.store import RedisStore
 from proxy.state.store import TokenRecord
 
 pytestmark = pytest.mark.redis

@@ -11,7 +11,7 @@ from state.files import count, database, everything, opened, rows
 from proxy.exchange import Role
 from proxy.scope import Minting
 from proxy.seal import Seal
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import FORGET_SECONDS, MAX_FAILURES, MAX_LOCKOUTS, Redeemed, TokenRecord
 
 NOW = 1_700_000_000.0

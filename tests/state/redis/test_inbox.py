@@ -9,8 +9,8 @@ import pytest
 from redis_server import Server, replica
 
 from proxy.state.letters import Condition, Inbox, Letter, Put
-from proxy.state.redis import RedisStore
-from proxy.state.redis_connection import ROOT
+from proxy.state.redis.connection import ROOT
+from proxy.state.redis.store import RedisStore
 
 pytestmark = pytest.mark.redis
 

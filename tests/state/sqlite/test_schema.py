@@ -12,8 +12,8 @@ from state.files import VERSION_1, content, count, database, everything, opened,
 
 from proxy.exchange import Role
 from proxy.scope import UNBOUND
-from proxy.state.sqlite import SqliteStore, fingerprint_of
-from proxy.state.sqlite_schema import MIGRATIONS, VERSION
+from proxy.state.sqlite.schema import MIGRATIONS, VERSION
+from proxy.state.sqlite.store import SqliteStore, fingerprint_of
 from proxy.state.store import LOCKOUT_SECONDS, Redeemed, TokenRecord
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ from redis_server import Server, replica
 
 from proxy.decision import Quota
 from proxy.limits import Limiter, per_minute
-from proxy.state.redis import RedisStore
-from proxy.state.redis_connection import ROOT, Connection
-from proxy.state.redis_limits import RedisBuckets
+from proxy.state.redis.connection import ROOT, Connection
+from proxy.state.redis.limits import RedisBuckets
+from proxy.state.redis.store import RedisStore
 
 pytestmark = pytest.mark.redis
 

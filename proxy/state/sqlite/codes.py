@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from proxy.scope import Minting
 from proxy.seal import Seal
-from proxy.state.sqlite_file import Connection, StateFile
-from proxy.state.sqlite_tokens import insert, parse_scope, scope_text
+from proxy.state.scopes import parse_scope, scope_text
+from proxy.state.sqlite.file import Connection, StateFile
+from proxy.state.sqlite.tokens import insert
 from proxy.state.store import (
     FORGET_SECONDS,
     LOCKOUT_SECONDS,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from state.files import count, database, everything, opened, rows
 
-from proxy.state.sqlite import SqliteStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import MAX_REPLAYS, Begun, Claim
 
 NOW = 1_700_000_000.0

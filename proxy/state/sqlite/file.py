@@ -18,7 +18,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from proxy.decision import ConfigError
-from proxy.state.sqlite_schema import MIGRATIONS, VERSION
+from proxy.state.sqlite.schema import MIGRATIONS, VERSION
 
 Connection = sqlite3.Connection
 T = TypeVar("T")

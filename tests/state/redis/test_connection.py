@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from redis_server import Server, running
 
 from proxy.config.model import StateConfig
-from proxy.state.redis_connection import Connection, Reply, reading
+from proxy.state.redis.connection import Connection, Reply, reading
 
 pytestmark = pytest.mark.redis
 

@@ -10,12 +10,12 @@ from proxy.config.model import StateConfig
 from proxy.decision import ConfigError
 from proxy.seal import Seal
 from proxy.state.letters import Inbox
-from proxy.state.redis_codes import RedisCodes
-from proxy.state.redis_connection import Connection, reading, text
-from proxy.state.redis_inbox import RedisInbox
-from proxy.state.redis_limits import RedisBuckets
-from proxy.state.redis_memory import RedisOnce, RedisReplays
-from proxy.state.redis_tokens import RedisLinks, RedisTokens
+from proxy.state.redis.codes import RedisCodes
+from proxy.state.redis.connection import Connection, reading, text
+from proxy.state.redis.inbox import RedisInbox
+from proxy.state.redis.limits import RedisBuckets
+from proxy.state.redis.memory import RedisOnce, RedisReplays
+from proxy.state.redis.tokens import RedisLinks, RedisTokens
 from proxy.state.store import Codes, Links, Once, Replays, Store, Tokens
 
 FORMAT = 1

@@ -19,7 +19,7 @@ from kernel import open_files
 from state.files import VERSION_1, content, count, database, rows
 
 from proxy.decision import ConfigError
-from proxy.state.sqlite_file import Connection, Found, StateFile, inspect
+from proxy.state.sqlite.file import Connection, Found, StateFile, inspect
 
 ROOT = Path(__file__).parents[2]
 HERE, ELSEWHERE = "0" * 32, "f" * 32
@@ -250,7 +250,7 @@ async def test_looking_leaves_no_trace(path: Path) -> None:
 async def killed(path: Path, *, program: str = "") -> None:
     """What is left by a process that wrote two peers and was killed."""
     program = program or (
-        "import asyncio, os, sys; from proxy.state.sqlite_file import StateFile;"
+        "import asyncio, os, sys; from proxy.state.sqlite.file import StateFile;"
         f"file = StateFile(sys.argv[1], '{HERE}');"
         f"verb = lambda connection: connection.executemany('{ADD}', [('a',), ('b',)]);"
         "asyncio.run(file.write(verb));"
@@ -469,7 +469,7 @@ def test_path_that_cannot_be_opened_is_an_os_error(name: str, message: str, path
 
 UNREADABLE = """
 import os, sys
-from proxy.state.sqlite_file import StateFile
+from proxy.state.sqlite.file import StateFile
 os.seteuid(65534) if os.geteuid() == 0 else None
 try:
     StateFile(sys.argv[1], "")

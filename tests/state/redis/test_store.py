@@ -15,9 +15,9 @@ from proxy.exchange import Role
 from proxy.scope import Autonomy, Minting, Scope
 from proxy.seal import Seal
 from proxy.state.letters import Letter
-from proxy.state.redis import RedisStore
-from proxy.state.redis_connection import ROOT
-from proxy.state.sqlite import SqliteStore
+from proxy.state.redis.connection import ROOT
+from proxy.state.redis.store import RedisStore
+from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import Claim, Store, TokenRecord
 
 pytestmark = pytest.mark.redis

@@ -9,7 +9,7 @@ catch up.
 
 from proxy.exchange import Clock
 from proxy.limits import USE, Buckets
-from proxy.state.redis_connection import Connection, reading
+from proxy.state.redis.connection import Connection, reading
 
 # Levels and times are whole numbers below 2^53, which the server's floating point counts exactly.
 _POUR = f"""

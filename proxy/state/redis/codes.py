@@ -9,9 +9,9 @@ A lockout is a peer with all its failures; it ends when the peer is forgotten.
 
 from proxy.scope import Minting
 from proxy.seal import Seal
-from proxy.state.redis_connection import Connection, Reply, reading
-from proxy.state.redis_tokens import LUA, identity, parse
-from proxy.state.sqlite_tokens import scope_text
+from proxy.state.redis.connection import Connection, Reply, reading
+from proxy.state.redis.tokens import LUA, identity, parse
+from proxy.state.scopes import scope_text
 from proxy.state.store import (
     FORGET_SECONDS,
     LOCKOUT_SECONDS,

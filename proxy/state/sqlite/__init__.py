@@ -1,0 +1,1 @@
+"""What a single Sidegate remembers: one SQLite file."""
