@@ -5,8 +5,9 @@
     environment    SIDEGATE_… variables over it
     interpolation  ${…} in the values of the file
     secret_files   NAME_file beside a secret NAME
-    text, address, web   single values, each valid if it exists
-    section, tools, model   the keys that exist, with their defaults
+    text, address, web, signing   single values, each valid if it exists
+    section, listening, tunnel, channels, principals, tools, model
+                   the keys that exist, with their defaults
     keys           the same keys seen as paths
     messages       what is wrong, in plain words
     loader         all of it in order: find, load, parse, overlay

@@ -25,7 +25,7 @@ def read_all(draft: Draft) -> None:
 def siblings(key: KeyPath, inside: Mapping[str, Plain]) -> list[str]:
     """The names in `inside` that give the same value as `key`: itself and, for a secret, NAME_file.
 
-    Header names compare without case, and they are the only secrets so far.
+    Header names compare without case, and no two other keys differ by case alone.
     """
     name = str(key[-1])
     stem = name.removesuffix(SUFFIX)
