@@ -5,7 +5,7 @@ The counterpart is `assembly`, which makes all the parts.
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -59,11 +59,11 @@ class App:
             doors = [await self._open(stack, binding) for binding in self.bindings]
             doors.append(await open_local(stack, self._door(LOCAL), self.places.socket))
             await self._announce()
-            self._begin(stack, self._survey())
-            self._begin(stack, look_after(self.operations.tokens, self.server.running))
-            self._begin(stack, self.deliveries.run())
+            self.begin(stack, self._survey())
+            self.begin(stack, look_after(self.operations.tokens, self.server.running))
+            self.begin(stack, self.deliveries.run())
             if "tunnel" in self.ports:
-                self._begin(stack, self.tunnel.run("127.0.0.1", self.ports["tunnel"]))
+                self.begin(stack, self.tunnel.run("127.0.0.1", self.ports["tunnel"]))
             self.ready.set()
             await self.stopped.wait()
             self.operations.stopping = True
@@ -74,9 +74,10 @@ class App:
         for door in doors:
             await door.aclose()
 
-    def _begin(self, stack: AsyncExitStack, work: object) -> None:
+    def begin(self, stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
         """Do `work` beside the listeners, and end it with them."""
-        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        task = asyncio.create_task(work)
+        task.add_done_callback(_told)
 
         async def end() -> None:
             task.cancel()
@@ -111,6 +112,12 @@ class App:
             log.warning("caution", about=sentence)
         for sentence in await self.operations.missing():
             log.warning("not ready", missing=sentence)
+
+
+def _told(task: "asyncio.Task[None]") -> None:
+    """What ends by a fault of ours does not end without a word."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("stopped working", exc_info=error)
 
 
 def gateway_url(config: Config, ports: Mapping[str, int], tunnel: Tunnel) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ async def test_the_credentials_for_the_agent_are_never_seen(start: Start) -> Non
         assert key not in text
         assert "tenant-secret" not in text
         await until(lambda: b"redactions" in (sidegate.folder / "audit.jsonl").read_bytes())
+
+
+async def test_what_ends_by_a_fault_of_ours_says_so(
+    start: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sidegate = await start()
+
+    async def fault() -> None:
+        raise ZeroDivisionError
+
+    async with AsyncExitStack() as stack:
+        sidegate.app.begin(stack, fault())
+        await until(lambda: "stopped working" in capfd.readouterr().err)
 
 
 async def test_each_listener_has_its_own_port(start: Start) -> None:
