@@ -15,7 +15,7 @@ from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
 from proxy.config.listening import reachable
 from proxy.config.model import Config
-from proxy.decision import Allow
+from proxy.decision import Allow, Malformed
 from proxy.exchange import Clock, Document
 from proxy.metrics import Metrics
 from proxy.operations import About, Operations
@@ -79,6 +79,7 @@ class Admin:
                 lambda: admin.public_url or reachable(admin.host, admin.port),
             ),
             lambda: None,
+            _never,
         )
 
     async def _ask(self, verb: str, subject: str, wish: Mapping[str, Json]) -> Json:
@@ -103,8 +104,19 @@ class Admin:
         if response.status == 404:
             raise LookupError(subject)
         if response.status != 200:
-            raise OSError(f"the running sidegate refused: {data.decode('utf-8', 'replace')}")
+            raise OSError(f"the running sidegate refused: {_why(data)}")
         return loads(data)
+
+
+def _why(data: bytes) -> str:
+    """What a refusal says, and what to do about it."""
+    try:
+        problem = loads(data)
+    except Malformed:
+        problem = None
+    if not isinstance(problem, Mapping):
+        return data.decode("utf-8", "replace")
+    return f"{problem.get('detail')} {problem.get('remedy')}"
 
 
 def _where(verb: str, subject: str) -> tuple[str, str]:
@@ -123,6 +135,10 @@ def _with_credential(verb: str, document: Document) -> Json:
         return value
     name = "link" if verb == "links.create" else "token"
     return {**value, name: document.issued}
+
+
+async def _never() -> None:
+    """Nobody is counted where nobody serves."""
 
 
 async def _nothing() -> list[str]:

@@ -63,7 +63,7 @@ class App:
             self.begin(stack, look_after(self.operations.tokens, self.server.running))
             self.begin(stack, self.deliveries.run())
             if "tunnel" in self.ports:
-                self.begin(stack, self.tunnel.run("127.0.0.1", self.ports["tunnel"]))
+                self.begin(stack, self.tunnel.run(self._tunnel_host(), self.ports["tunnel"]))
             self.ready.set()
             await self.stopped.wait()
             self.operations.stopping = True
@@ -73,6 +73,13 @@ class App:
         await self.server.running.drain(_DRAIN_SECONDS)
         for door in doors:
             await door.aclose()
+
+    def _tunnel_host(self) -> str:
+        """Where the tunnel's program finds its listener, as a URL writes it."""
+        address = next(b.addresses[0] for b in self.bindings if b.name == "tunnel")
+        if address.is_unspecified:
+            return "127.0.0.1"
+        return f"[{address}]" if address.version == 6 else str(address)
 
     def begin(self, stack: AsyncExitStack, work: Coroutine[None, None, None]) -> None:
         """Do `work` beside the listeners, and end it with them."""

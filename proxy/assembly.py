@@ -134,6 +134,7 @@ async def build(
             lambda: admin_url(config, ports),
         ),
         woken.set,
+        limiters["pair"].clear,
     )
     services = Services(
         limiters,

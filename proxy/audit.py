@@ -133,6 +133,8 @@ class AuditLog:
 
     async def _append(self, row: dict[str, Json], *, wait: bool) -> None:
         time = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
+        if "subject" in row:  # an operator may have given a token in the place of its id
+            row["subject"] = self._redact(str(row["subject"]))[:100]
         await self._file.append(dumps({"time": time, **row}) + b"\n", wait=wait)
 
 
@@ -150,7 +152,7 @@ def _subject(trace: Trace) -> dict[str, Json]:
             subject["tool"] = grant.action.tool
         elif isinstance(grant.action, Operate):
             subject["verb"] = grant.action.verb
-            subject["subject"] = grant.action.subject[:100]
+            subject["subject"] = grant.action.subject
     return subject
 
 

@@ -3,8 +3,8 @@
 A check on a name is no check: between it and the open, a name may come to mean another file. So a
 path is never compared, only opened, with openat2(2), and what follows acts on the descriptor.
 
-    RESOLVE_BENEATH        no component, "..", absolute path or symbolic link leads out of the
-    folder RESOLVE_NO_MAGICLINKS  no /proc/PID/fd or /proc/PID/root link is followed
+    RESOLVE_BENEATH        no component, "..", absolute path or link leads out of the folder
+    RESOLVE_NO_MAGICLINKS  no /proc/PID/fd or /proc/PID/root link is followed
     RESOLVE_NO_SYMLINKS    no symbolic link at all, where the caller asks for it
 
 Hard links and bind mounts are invisible to these flags; whoever reads or writes looks at st_nlink.

@@ -43,7 +43,8 @@ _LISTENER = Listener(ROUTE, None, None)
 _REMEMBERED = 7 * 86400.0
 
 Resume = Callable[[Inbound, Principal, Trace], Awaitable[Clean]]
-Recall = Callable[[str], Principal | None]
+Recall = Callable[[str, Headers, bytes], Principal | None]
+"""Who sent a stored message, by its headers and its body; None: nobody who may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,8 @@ class Deliveries:
             posted = opened(attempt.letter, self.seal)
         except ValueError:
             return await self._settle(attempt, Verdict(Ending.DEAD, UNREADABLE))
-        principal = self.recall(posted.principal)
+        relay = posted.relay
+        principal = self.recall(posted.principal, relay.headers, relay.body)
         if principal is None:
             return await self._settle(attempt, Verdict(Ending.DEAD, NOT_ALLOWED))
         return await self._send(attempt, _inbound(posted, attempt), principal)

@@ -167,12 +167,14 @@ class Principal:
 class OnceKey:
     """What makes a request the same as another: a digest of who, where and the key they gave.
 
-    `fingerprint`: a digest of the body. `channel`: the key is a provider's message id.
+    `fingerprint`: a digest of the body. `channel`: the key is a provider's message id. `shelf`: the
+    keys that share a bound, so that nobody's are crowded out by another's.
     """
 
     key: str
     fingerprint: str
     channel: bool = False
+    shelf: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,14 @@ class Limiter(Protocol):
         """
         ...
 
+    async def refund(self, key: str) -> None:
+        """Take back a use of `key` that another key is counted for."""
+        ...
+
+    async def clear(self) -> None:
+        """Give everybody all uses back."""
+        ...
+
     def keys(self) -> int:
         """How many keys have a bucket of their own."""
         ...
@@ -54,25 +62,43 @@ class Buckets(Protocol):
         """
         ...
 
+    async def drain(self, policy: str, key: str) -> None:
+        """Take one use out."""
+        ...
+
+    async def empty(self, policy: str) -> None:
+        """Empty every bucket."""
+        ...
+
 
 def fits(level: int, rate: int) -> bool:
     """Whether one use more goes into a bucket, which holds as many as come in a minute."""
     return level + USE <= rate * USE
 
 
-class Unlimited:
-    """No limit."""
+class _Fixed:
+    """What has nothing to count."""
 
-    async def hit(self, key: str) -> Quota | None:  # noqa: ARG002 - the interface's argument
-        """Never limited."""
-        return None
+    async def refund(self, key: str) -> None:
+        """Nothing was counted."""
+
+    async def clear(self) -> None:
+        """Nothing was counted."""
 
     def keys(self) -> int:
         """None is needed."""
         return 0
 
 
-class Closed:
+class Unlimited(_Fixed):
+    """No limit."""
+
+    async def hit(self, key: str) -> Quota | None:  # noqa: ARG002 - the interface's argument
+        """Never limited."""
+        return None
+
+
+class Closed(_Fixed):
     """A rate of zero: nobody, ever."""
 
     def __init__(self, policy: str) -> None:
@@ -81,10 +107,6 @@ class Closed:
     async def hit(self, key: str) -> Quota | None:  # noqa: ARG002 - the interface's argument
         """Always limited; a minute is when asking again may meet another configuration."""
         return Quota(self._policy, 0, WINDOW, 0, WINDOW, wait=WINDOW)
-
-    def keys(self) -> int:
-        """None is needed."""
-        return 0
 
 
 class PerMinute:
@@ -110,6 +132,19 @@ class PerMinute:
         passed, level = await self._pour(name, now)
         self._table.keep(name, now + level)
         return _quota(self._policy, self._rate, level, passed=passed)
+
+    async def refund(self, key: str) -> None:
+        """Take back a use of `key`."""
+        name = self._table.name(key)
+        if self._buckets is not None:
+            return await self._buckets.drain(self._policy, name)
+        return self._table.lower(name, self._table.until(name) - USE)
+
+    async def clear(self) -> None:
+        """Give everybody all uses back."""
+        self._table.clear()
+        if self._buckets is not None:
+            await self._buckets.empty(self._policy)
 
     def keys(self) -> int:
         """How many keys have a bucket that is not empty."""
@@ -146,6 +181,20 @@ class _Table:
         """The bucket that `key` goes by."""
         self.forget(now)
         return key if key in self._until or len(self) < self._most else OVERFLOW
+
+    def name(self, key: str) -> str:
+        """The bucket that `key` went by."""
+        return key if key in self._until else OVERFLOW
+
+    def lower(self, name: str, until: int) -> None:
+        """Let a bucket be empty earlier; its entry in the heap may come up late, which is safe."""
+        if name in self._until:
+            self._until[name] = until
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._until.clear()
+        self._ends.clear()
 
     def until(self, name: str) -> int:
         """When the bucket is empty; long ago where there is none."""

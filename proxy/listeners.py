@@ -68,7 +68,7 @@ class Crowd:
             return True
         key, most = self._key(ends), self._most_per_peer
         crowded = key is not None and most is not None and self._counts[key] >= most
-        if crowded or not self._has_room():
+        if (crowded and not self._gave_up(key)) or not self._has_room():
             self._tell("connections refused")
             return False
         self._count(member, key)
@@ -109,7 +109,11 @@ class Crowd:
     def _has_room(self) -> bool:
         if self._most is None or len(self) < self._most:
             return True
-        oldest = next(iter(self._strangers), None)
+        return self._gave_up()
+
+    def _gave_up(self, key: str | None = None) -> bool:
+        """Whether the oldest of strangers, or of those of one address, was there to be cut."""
+        oldest = next((one for one, of in self._strangers.items() if key in (None, of)), None)
         if oldest is None:
             return False
         self._tell("connections of strangers cut")

@@ -37,7 +37,10 @@ class About:
 
 @dataclass
 class Operations:
-    """`Backend` for Sidegate's own verbs. `wake` tells the inbox that there is work."""
+    """`Backend` for Sidegate's own verbs. `wake` tells the inbox that there is work.
+
+    `forgive` gives pairing attempts back: the operator is at hand.
+    """
 
     store: Store
     tokens: TokenBook
@@ -48,11 +51,15 @@ class Operations:
     clock: Clock
     about: About
     wake: Callable[[], None]
+    forgive: Callable[[], Awaitable[None]]
     stopping: bool = False
 
     async def run(self, plan: Operate, grant: Grant) -> Decision[Content]:  # noqa: ARG002
         """Do `plan.verb`."""
-        return await self.do(plan)
+        try:
+            return await self.do(plan)
+        except OSError as error:
+            return Deny(Reason.STATE_UNAVAILABLE, type(error).__name__)
 
     async def do(self, plan: Operate) -> Decision[Content]:
         """Do `plan.verb`, for whoever was found to be allowed to."""
@@ -103,6 +110,7 @@ class Operations:
 
     async def _create_code(self, plan: Operate) -> Decision[Content]:
         code = await self.pairing.offer(plan.minting)
+        await self.forgive()
         url = self.about.gateway_url()
         return _document({"code": code, "expires_in": int(CODE_SECONDS), "url": url})
 

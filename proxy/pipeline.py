@@ -83,6 +83,7 @@ def build_pipeline(config: Config, services: Services) -> Pipeline:
             services.pairing,
             services.tokens,
             services.channels,
+            services.limiters,
             require_pairing=config.gateway.require_pairing,
         ),
         Authorizer(

@@ -80,8 +80,8 @@ class Reason(Enum):
         "Send the whole head at once; gateway.header_timeout_secs is the time that it has.",
     )
     RATE_LIMITED = (
-        "rate-limited", Layer.NETWORK, 429,
-        "Too many requests from your address.",
+        "rate-limited", None, 429,
+        "Too many requests of yours, or from your address.",
         "Wait for the number of seconds in Retry-After.",
     )
 

@@ -66,8 +66,8 @@ class Server:
                 cancelled = entry.ended.value
                 raise
             finally:
+                self._log(trace, status, cancelled)  # before what a client that leaves cuts short
                 await trace.close(status, cancelled)
-                self._log(trace, status, cancelled)
 
     async def _answer(self, inbound: Inbound, trace: Trace) -> Answer:
         try:

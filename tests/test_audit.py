@@ -470,3 +470,19 @@ async def test_when_there_is_room_again_it_goes_on(small_disk: Path) -> None:
     await made.file.aclose()
     assert made.rows() == [{"n": 1}, {"n": 3}]
     assert made.lost == 1
+
+
+async def test_a_token_in_the_place_of_its_id_is_on_no_record(tmp_path: Path) -> None:
+    token = "zc_" + "0123456789abcdef" * 4
+    file = AuditFile(str(tmp_path / "audit.jsonl"), lambda: None)
+    observer = AuditLog(file, Clock(), Redactor(()).text)
+    action = Operate("tokens.revoke", token)
+    trace = Trace(inbound(), (observer,), grant=None)
+
+    await trace.step(
+        Layer.AUTHORIZATION,
+        answers(Allow(Grant("request-1", "admin", OPERATOR, action, action, acting=False))),
+    )
+    await file.aclose()
+
+    assert "0123456789abcdef" * 2 not in (tmp_path / "audit.jsonl").read_text()

@@ -267,3 +267,45 @@ def test_strangers_get_their_share_of_records_each_minute() -> None:
     clock.now += 600
     assert share.take() == 1
     assert share.take() == 0
+
+
+# Taken back
+
+
+async def test_use_that_is_taken_back_is_there_again() -> None:
+    clock = Clock()
+    limiter = per_minute("x", 2, clock=clock)
+    await limiter.hit("a")
+    await limiter.hit("a")
+
+    await limiter.refund("a")
+
+    first, second = await limiter.hit("a"), await limiter.hit("a")
+    assert first is not None
+    assert second is not None
+    assert (first.wait, second.wait) == (None, 30.0)
+
+
+async def test_nobody_has_more_uses_than_all() -> None:
+    limiter = per_minute("x", 2, clock=Clock())
+    for _ in range(5):
+        await limiter.refund("a")
+        await limiter.refund("nobody")
+
+    waits = [quota.wait for _ in range(3) if (quota := await limiter.hit("a"))]
+
+    assert waits[:2] == [None, None]
+    assert waits[2] is not None
+
+
+async def test_everybody_can_be_given_all_uses_back() -> None:
+    limiter = per_minute("x", 1, max_keys=1, clock=Clock())
+    for key in ("a", "b", "c"):
+        await limiter.hit(key)
+
+    await limiter.clear()
+
+    assert limiter.keys() == 0
+    quota = await limiter.hit("c")
+    assert quota is not None
+    assert quota.wait is None

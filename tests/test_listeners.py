@@ -214,7 +214,9 @@ def enter(crowd: Crowd, *addresses: str | None) -> list[Held]:
 def test_one_customer_has_so_many_connections(one: str | None, other: str | None) -> None:
     crowd = Crowd(GATEWAY, None, 2)
 
-    assert len(enter(crowd, one, other, one, other)) == 2
+    entered = enter(crowd, one, other, one, other)
+
+    assert [each.is_cut for each in entered] == [True, True, False, False]
     assert len(enter(crowd, "192.0.2.99", "2001:db8:0:1::1")) == 2
     assert len(crowd) == 4
 
@@ -235,7 +237,9 @@ def test_who_brings_many_has_as_many_as_there_are(listener: Listener, address: s
 
 
 def test_a_proxy_of_another_listener_is_anybody_here() -> None:
-    assert len(enter(Crowd(PROXIED, None, 1), "11.0.0.1", "11.0.0.1")) == 1
+    first, second = enter(Crowd(PROXIED, None, 1), "11.0.0.1", "11.0.0.1")
+
+    assert (first.is_cut, second.is_cut) == (True, False)
 
 
 def test_who_is_known_takes_nobodys_place() -> None:
@@ -244,7 +248,9 @@ def test_who_is_known_takes_nobodys_place() -> None:
         (friend,) = enter(crowd, "192.0.2.1")
         crowd.know(friend)
 
-    assert len(enter(crowd, "192.0.2.1", "192.0.2.1")) == 1
+    first, second = enter(crowd, "192.0.2.1", "192.0.2.1")
+
+    assert (first.is_cut, second.is_cut) == (True, False)
     assert len(crowd) == 6
 
 
@@ -257,8 +263,7 @@ def test_who_is_known_no_more_is_a_stranger_again() -> None:
     crowd.doubt(first, first.ends)
     crowd.doubt(first, first.ends)
 
-    assert enter(crowd, "192.0.2.1") == []
-    (third,) = enter(crowd, "192.0.2.3")
+    (third,) = enter(crowd, "192.0.2.1")
     assert (first.is_cut, second.is_cut, third.is_cut) == (True, False, False)
     assert len(crowd) == 2
 
@@ -286,13 +291,13 @@ def test_the_oldest_stranger_goes_first_and_a_friend_never() -> None:
     assert [each.is_cut for each in (friend, third, fourth)] == [False] * 3
 
 
-def test_one_who_was_refused_cuts_nobody() -> None:
+def test_one_who_comes_too_often_cuts_an_own_connection_and_nobody_else_s() -> None:
+    """Idle connections of a stranger must not shut out the owner at the same address."""
     crowd = Crowd(GATEWAY, 2, 1)
     first, second = enter(crowd, "192.0.2.1", "192.0.2.2")
 
-    assert enter(crowd, "192.0.2.2") == []
-    assert not first.is_cut
-    assert not second.is_cut
+    (third,) = enter(crowd, "192.0.2.2")
+    assert (first.is_cut, second.is_cut, third.is_cut) == (False, True, False)
 
 
 def test_a_room_full_of_friends_is_full() -> None:
@@ -329,7 +334,8 @@ def test_a_crowd_that_was_forgotten_leaves_nothing_behind() -> None:
     ("crowd", "event"),
     [
         (Crowd(GATEWAY, 1, None), "connections of strangers cut"),
-        (Crowd(GATEWAY, None, 1), "connections refused"),
+        (Crowd(GATEWAY, None, 1), "connections of strangers cut"),
+        (Crowd(GATEWAY, 0, None), "connections refused"),
     ],
 )
 def test_a_flood_is_told_once_a_minute(crowd: Crowd, event: str) -> None:

@@ -38,6 +38,7 @@ class Bench:
     woken: int = 0
     tunnel: tuple[str, str | None] = ("off", None)
     ends: list[Ended] = field(default_factory=list)
+    forgiven: int = 0
 
     def __post_init__(self) -> None:
         self.store = SqliteStore(str(self.folder / "sidegate.db"), SEAL)
@@ -59,10 +60,14 @@ class Bench:
                 lambda: "http://127.0.0.1:3001",
             ),
             self._wake,
+            self._forgive,
         )
 
     async def _missing(self) -> list[str]:
         return self.lacks
+
+    async def _forgive(self) -> None:
+        self.forgiven += 1
 
     def _wake(self) -> None:
         self.woken += 1

@@ -436,3 +436,13 @@ def test_no_command_shows_a_credential_that_it_did_not_make(tmp_path: Path, conf
     for text in shown():
         assert made["token"] not in text
         assert key not in text
+
+
+@pytest.mark.parametrize("command", ["revoke", "rotate"])
+def test_a_token_in_the_place_of_its_id_is_not_repeated(config: Path, command: str) -> None:
+    token = "zc_" + "0123456789abcdef" * 4
+
+    done = sidegate("tokens", command, token, "-c", config)
+
+    assert done.exit_code == 2
+    assert token not in done.stdout + done.stderr

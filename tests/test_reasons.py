@@ -48,11 +48,12 @@ def test_sentences_leave_no_room_for_input(reason: Reason) -> None:
     assert not re.search(r"[{}%]|\bNone\b", reason.detail + reason.remedy)
 
 
-def test_what_has_no_layer_is_the_traces_or_of_a_body_that_any_layer_may_read() -> None:
+def test_what_has_no_layer_may_be_found_by_any_of_several() -> None:
     ownerless = {reason for reason in Reason if reason.layer is None}
 
     assert ownerless == {
         *(Reason.LAYER_FAILED, Reason.AUDIT_UNAVAILABLE, Reason.STATE_UNAVAILABLE),
+        Reason.RATE_LIMITED,
         *(Reason.BODY_TOO_LARGE, Reason.BODY_LATE, Reason.BODY_MALFORMED, Reason.BODY_UNTYPED),
     }
 

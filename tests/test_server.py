@@ -804,6 +804,7 @@ async def test_the_agent_hears_from_a_trusted_proxy_who_its_client_is(start: Sta
                     "require_pairing": False,
                     "trust_forwarded_headers": True,
                     "trusted_proxies": ["127.0.0.0/8"],
+                    "public_url": "https://agent.example",
                 },
             }
         )

@@ -65,7 +65,7 @@ class Shaky:
         self._check(write=True)
         await self.inner.touch(used)
 
-    async def alive(self, token_ids: Collection[str], now: float) -> frozenset[str]:
+    async def alive(self, token_ids: Collection[str], now: float) -> Mapping[str, bytes]:
         self._check()
         return await self.inner.alive(token_ids, now)
 

@@ -1,22 +1,33 @@
 """Find out who is asking, by the credential that the route asks for, and by nothing else."""
 
 import os
+from collections.abc import Mapping
 from typing import assert_never
 
 from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
-from proxy.decision import Allow, Decision, Deny
+from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Access, Inbound, Peer, Principal, Role
+from proxy.limits import Limiter
 from proxy.reasons import Reason
+
+ANYBODY = "anonymous"
 
 
 class Authenticator:
-    """Layer 2."""
+    """Layer 2. `rates` are those that layer 1 has counted by address."""
 
     def __init__(
-        self, pairing: Pairing, tokens: TokenBook, channels: Channels, *, require_pairing: bool
+        self,
+        pairing: Pairing,
+        tokens: TokenBook,
+        channels: Channels,
+        rates: Mapping[str, Limiter],
+        *,
+        require_pairing: bool,
     ) -> None:
+        self._rates = rates
         self._pairing = pairing
         self._tokens = tokens
         self._channels = channels
@@ -25,9 +36,30 @@ class Authenticator:
     async def authenticate(self, inbound: Inbound, peer: Peer) -> Decision[Principal]:
         """The principal behind the request."""
         try:
-            return await self._authenticate(inbound, peer)
+            decision = await self._authenticate(inbound, peer)
+            if inbound.route.limit != "webhook" or not _proven(decision):
+                return decision
+            return await self._own_rate(decision, peer, self._rates["webhook"])
         except OSError as error:
             return Deny(Reason.STATE_UNAVAILABLE, evidence=type(error).__name__)
+
+    async def _own_rate(
+        self, decision: Decision[Principal], peer: Peer, rate: Limiter
+    ) -> Decision[Principal]:
+        """Count who has proven who they are by that, and not by an address that others share.
+
+        All who write to a bot come from its provider's addresses: strangers must not use up what
+        the owner's messages need.
+        """
+        await rate.refund(peer.key)
+        if isinstance(decision, Deny) or decision.value.role is Role.PUBLIC:
+            return decision
+        quota = await rate.hit(f"principal {decision.value.id}")
+        if quota is None:
+            return decision
+        if quota.wait is not None:
+            return Deny(Reason.RATE_LIMITED, facts=Facts(quota=quota, retry_after=quota.wait))
+        return Allow(decision.value, Facts(**{**decision.facts, "quota": quota}))
 
     async def _authenticate(self, inbound: Inbound, peer: Peer) -> Decision[Principal]:
         offered = inbound.headers.get("x-pairing-code") or ""
@@ -52,7 +84,7 @@ class Authenticator:
 
     async def _caller(self, inbound: Inbound, peer: Peer) -> Decision[Principal]:
         """A client by its token, or anybody where none is asked for, and by the route's secret."""
-        decision: Decision[Principal] = Allow(Principal("anonymous", Role.CLIENT, peer))
+        decision: Decision[Principal] = Allow(Principal(ANYBODY, Role.CLIENT, peer))
         if self._require_pairing:
             decision = await self._bearer(inbound, peer)
         if isinstance(decision, Allow) and inbound.route.channel is not None:
@@ -65,6 +97,13 @@ class Authenticator:
             return Deny(Reason.TOKEN_MISSING)
         principal = await self._tokens.recognize(token, peer)
         return Allow(principal) if principal else Deny(Reason.TOKEN_UNKNOWN)
+
+
+def _proven(decision: Decision[Principal]) -> bool:
+    """Whether it is known who this is, be it somebody who may not."""
+    if isinstance(decision, Deny):
+        return decision.reason is Reason.SENDER_NOT_ALLOWED
+    return decision.value.id != ANYBODY
 
 
 def bearer_token(authorization: str) -> str | None:

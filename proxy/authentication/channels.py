@@ -10,9 +10,16 @@ from typing import assert_never
 
 from proxy.actions import Headers
 from proxy.authentication.allowlist import Allowlist
-from proxy.authentication.webhooks import WINDOW_SECONDS, Outcome, Verdict, verify, verify_token
+from proxy.authentication.webhooks import (
+    WINDOW_SECONDS,
+    Outcome,
+    Verdict,
+    refused_early,
+    verify,
+    verify_token,
+)
 from proxy.config.channels import Channel
-from proxy.decision import Allow, Decision, Deny, Facts
+from proxy.decision import Allow, Decision, Deny, Facts, Malformed
 from proxy.exchange import Clock, Inbound, Peer, Principal, Role
 from proxy.protocols.channels import READERS
 from proxy.protocols.channels.event import Event
@@ -68,8 +75,12 @@ class Channels:
         gate = self.gates[inbound.route.channel or ""]
         if inbound.method == "GET":
             return _subscribed(gate.channel, inbound, peer)
-        body, name = await inbound.body.read(), gate.channel.name
-        verdict = verify(name, gate.channel.secrets, inbound.headers, body, self._clock())
+        name, secrets = gate.channel.name, gate.channel.secrets
+        early = refused_early(name, secrets, inbound.headers)
+        if early is not None:
+            return _denied(name, early) or Deny(Reason.SIGNATURE_INVALID)
+        body = await inbound.body.read()
+        verdict = verify(name, secrets, inbound.headers, body, self._clock())
         denied = _denied(name, verdict) or await self._seen(name, verdict)
         if denied is not None:
             return denied
@@ -84,11 +95,14 @@ class Channels:
             return None
         return Deny(Reason.WEBHOOK_REPLAYED, facts=_facts(name, "replayed"))
 
-    def recall(self, principal_id: str) -> Principal | None:
-        """The sender of a stored message, where its channel is still configured."""
-        name, _, sender = principal_id.partition(":")
-        known = name in self.gates and sender
-        return Principal(principal_id, Role.CLIENT) if known else None
+    def recall(self, principal_id: str, headers: Headers, body: bytes) -> Principal | None:
+        """The sender of a stored message, where all of it may still be sent by today's list."""
+        gate = self.gates.get(principal_id.partition(":")[0])
+        try:
+            kept = gate and gate.read(body, headers).kept(gate.allowlist.admits)
+        except Malformed:
+            return None
+        return Principal(principal_id, Role.CLIENT) if kept == body else None
 
 
 def _subscribed(channel: Channel, inbound: Inbound, peer: Peer) -> Decision[Principal]:

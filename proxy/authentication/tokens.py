@@ -61,6 +61,8 @@ class TokenBook:
     listed: tuple[bytes, ...] = ()
     machines: tuple[Machine, ...] = ()
     _used: dict[str, float] = field(default_factory=dict)
+    _seen: dict[str, bytes] = field(default_factory=dict)
+    _rotated: set[str] = field(default_factory=set)
 
     async def recognize(self, token: str, peer: Peer) -> Principal | None:
         """The principal that a token belongs to.
@@ -73,6 +75,9 @@ class TokenBook:
         configured = self._configured(digest)
         if record is not None and hmac.compare_digest(record.digest, digest):
             self._used[record.id] = now
+            if self._seen.setdefault(record.id, digest) != digest:
+                self._rotated.add(record.id)
+            self._seen[record.id] = digest
             return Principal(record.id, record.role, peer, record.scope, presented=token)
         if configured is not None:
             name, role, scope = configured
@@ -114,9 +119,15 @@ class TokenBook:
         )
 
     async def gone(self, principals: Collection[str]) -> frozenset[str]:
-        """Which of these principals had a stored token, and have it no longer."""
+        """Which of these principals had a stored token, and have it, or that one, no longer."""
         stored = frozenset(name for name in principals if _ID.fullmatch(name))
-        return stored - await self.tokens.alive(stored, self.clock()) if stored else stored
+        self._seen = {name: digest for name, digest in self._seen.items() if name in stored}
+        rotated, self._rotated = stored & self._rotated, set()
+        if not stored:
+            return stored
+        alive = await self.tokens.alive(stored, self.clock())
+        same = {name for name, digest in alive.items() if self._seen.get(name, digest) == digest}
+        return (stored - same) | rotated
 
     async def flush(self) -> None:
         """Store when tokens were last used, which lags behind so that a use costs no write."""

@@ -186,6 +186,19 @@ def verify(
     return Verdict(Outcome.GENUINE, replay=_name_of(channel, content)) if fresh else _STALE
 
 
+def refused_early(channel: str, secrets: Sequence[str], headers: Headers) -> Verdict | None:
+    """What is known before the body is read, so that no stranger has it held; None: it decides."""
+    scheme = _SCHEMES.get(channel)
+    if scheme is None or not _keys(scheme.key, secrets):
+        return _CLOSED
+    if _only(headers, scheme.header, scheme.form) is None:
+        return _FORGED
+    if scheme.check is _same:
+        verdict = verify(channel, secrets, headers, b"", 0.0)
+        return None if verdict.outcome is Outcome.GENUINE else verdict
+    return None
+
+
 def verify_token(token: str, query: str) -> str | None:
     """The challenge in Meta's `query`, who sets a webhook up and shows `token`; None: it is not."""
     try:

@@ -41,7 +41,8 @@ def addressed(plan: Enqueue, inbound: Inbound, once: OnceKey | None) -> Enqueue:
 
 async def _key(inbound: Inbound, principal: Principal, given: str) -> OnceKey:
     key = _digest("client", who(principal), inbound.method, inbound.path, given)
-    return OnceKey(key, _digest("body", inbound.query, await inbound.body.read()))
+    body = _digest("body", inbound.query, await inbound.body.read())
+    return OnceKey(key, body, shelf=principal.id)
 
 
 def who(principal: Principal) -> str:

@@ -47,7 +47,10 @@ class DurableInbox:
         letter_id = plan.key or secrets.token_hex(32)
         content = self._seal.seal(_PURPOSE, letter_id, _written(posted))
         now = self._clock()
-        put = await self._inbox.put(Letter(letter_id, plan.channel, content, now, now))
+        try:
+            put = await self._inbox.put(Letter(letter_id, plan.channel, content, now, now))
+        except OSError as error:
+            return Deny(Reason.STATE_UNAVAILABLE, type(error).__name__)
         if put is Put.FULL:
             return Deny(Reason.INBOX_FULL)
         self._wake()

@@ -38,13 +38,14 @@ class Copy:
         """The stream to keep; None where it was too large."""
         if self._size > MAX_KEPT:
             return None
-        return _dumps(
+        data = _dumps(
             {
                 "status": self._status,
                 "headers": [each for each in self._headers if each[0].lower() != "set-cookie"],
                 "frames": [(name, base64.b64encode(text).decode()) for name, text in self._texts],
             }
         )
+        return data if len(data) <= 2 * MAX_KEPT else None  # headers count, too
 
 
 def packed(decision: Decision[Content]) -> bytes | None:

@@ -8,6 +8,7 @@ does not, since the trace takes its container and its descriptor away.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
@@ -73,8 +74,11 @@ class Once:
         return len(self._errands)
 
     async def run(self, grant: Grant, once: OnceKey, call: Call) -> Decision[Raw]:
-        """Do what was granted, unless it was; raises OSError where that cannot be known."""
-        standing = await self._begin(once)
+        """Do what was granted, unless it was."""
+        try:
+            standing = await self._begin(once)
+        except OSError as error:
+            return Deny(Reason.STATE_UNAVAILABLE, type(error).__name__)
         if standing.begun is not Begun.FRESH:
             return self._known(grant, once, standing)
         self._hold(once.key)
@@ -114,12 +118,13 @@ class Once:
 
     async def _begin(self, once: OnceKey) -> Standing:
         now = self._clock()
-        shelf, bound, seconds = "client", self._keeping.keys, self._keeping.seconds
+        shelf, bound, seconds = f"of {once.shelf}", self._keeping.keys, self._keeping.seconds
         if once.channel:
             shelf, bound, seconds = "channel", _MESSAGES, _MESSAGE_SECONDS
-        claim = Claim(
-            once.key, shelf, once.fingerprint, bound, now + self._keeping.lease, now + seconds
-        )
+        # Under the key, or a stolen state would tell whoever guesses a body that it is right.
+        body = self._seal.mac("fingerprint of a body", once.fingerprint.encode()).hex()
+        lease = now + self._keeping.lease
+        claim = Claim(once.key, shelf, body, bound, lease, max(now + seconds, lease))
         begun = self._detach(self._keys.begin(claim, now))
         try:
             return await asyncio.shield(begun)
@@ -152,9 +157,10 @@ class Once:
 
     def _make_room(self) -> None:
         """Calls whose callers have left must not use up all connections to the agent."""
-        left = [task for task, errand in self._errands.items() if errand.left]
+        left = {task: errand.principal for task, errand in self._errands.items() if errand.left}
         if len(left) >= _MAX_LEFT:
-            left[0].cancel()
+            most, _ = Counter(left.values()).most_common(1)[0]  # whose they are bears it
+            next(task for task, principal in left.items() if principal == most).cancel()
 
     async def _here(self, grant: Grant, once: OnceKey, call: Call) -> Decision[Content]:
         """Do it in the caller's own time. To look at a file twice harms nobody."""
@@ -208,7 +214,8 @@ class Once:
             await asyncio.sleep(self._keeping.lease / 3)
             if held := frozenset(self._held):
                 with contextlib.suppress(OSError):  # there are two more times
-                    await self._keys.renew(held, self._clock() + self._keeping.lease)
+                    now = self._clock()
+                    await self._keys.renew(held, now + self._keeping.lease, now)
 
     def principals(self) -> frozenset[str]:
         """For whom something runs, whether or not they wait for it."""

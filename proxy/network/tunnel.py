@@ -92,8 +92,12 @@ class Tunnel:
                 self._tell(f"the tunnel is down: {self._why}; next start in {pause:g} s")
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._pace.longest)
-        finally:
+        except asyncio.CancelledError:
             self.state = "off"
+            raise
+        except BaseException:
+            self.state = "failed"
+            raise
 
     async def _once(self, address: str, port: int) -> str:
         """Start the program and stay beside it; why it is over."""

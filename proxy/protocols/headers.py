@@ -129,6 +129,7 @@ def outward(
 
 def _rates(quotas: Sequence[Quota]) -> Sequence[tuple[str, str]]:
     """draft-ietf-httpapi-ratelimit-headers-11 sections 3 and 4."""
+    quotas = list({quota.policy: quota for quota in quotas}.values())  # the last one tells
     if not quotas:
         return ()
     policies = [f'"{quota.policy}";q={quota.limit};w={quota.window}' for quota in quotas]

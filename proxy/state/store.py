@@ -127,8 +127,8 @@ class Tokens(Protocol):
         """Remember when tokens, by id, were last used; never earlier than is known."""
         ...
 
-    async def alive(self, token_ids: Collection[str], now: float) -> frozenset[str]:
-        """Which of these still are tokens."""
+    async def alive(self, token_ids: Collection[str], now: float) -> Mapping[str, bytes]:
+        """The digests of those of these that still are tokens."""
         ...
 
 
@@ -183,8 +183,8 @@ class Once(Protocol):
         """
         ...
 
-    async def renew(self, keys: Collection[str], lease: float) -> None:
-        """Hold these running keys until `lease`."""
+    async def renew(self, keys: Collection[str], lease: float, now: float) -> None:
+        """Hold these running keys until `lease`; they do not expire before it is over."""
         ...
 
     async def finish(self, key: str, answer: bytes | None) -> None:

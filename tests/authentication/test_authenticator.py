@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from proxy.authentication.tokens import Machine, TokenBook, hash_token
 from proxy.config.channels import TelegramConfig
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Access, Inbound, Peer, Principal, Role, Route
+from proxy.limits import Limiter, per_minute
 from proxy.protocols.operator import OperationCodec
 from proxy.reasons import Reason
 from proxy.scope import Minting, Scope
@@ -72,6 +73,9 @@ class Door:
     store: SqliteStore
     clock: Clock
     folder: Path
+    rates: Mapping[str, Limiter] = field(
+        default_factory=lambda: {"webhook": per_minute("webhook", 3)}
+    )
 
     @property
     def pairing(self) -> Pairing:
@@ -94,7 +98,7 @@ class Door:
         section = TelegramConfig(secret_token=SecretStr(SECRET), allowed_users=("7",))
         channels = Channels((section.channel(),), secrets, self.store.replays, self.clock)
         authenticator = Authenticator(
-            self.pairing, self.book, channels, require_pairing=require_pairing
+            self.pairing, self.book, channels, self.rates, require_pairing=require_pairing
         )
         return await authenticator.authenticate(request, peer)
 

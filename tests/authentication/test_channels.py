@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import signing
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from doubles import BytesBody, Clock, inbound
+from signing import Post
 from state.backends import SEAL
 
+from proxy.actions import Headers
 from proxy.authentication.authenticator import Authenticator
 from proxy.authentication.channels import SEVERAL, Channels
 from proxy.authentication.pairing import Pairing
@@ -22,6 +25,7 @@ from proxy.authentication.tokens import TokenBook
 from proxy.config.channels import ChannelsConfig
 from proxy.decision import Allow, Decision, Deny, Malformed
 from proxy.exchange import Access, Inbound, Peer, Principal, Role, Route
+from proxy.limits import Unlimited
 from proxy.protocols.operator import OperationCodec
 from proxy.reasons import Reason
 from proxy.state.sqlite.store import SqliteStore
@@ -432,7 +436,9 @@ async def via(desk: Desk, request: Inbound) -> Decision[Principal]:
     """The same, asked as layer 2 is."""
     pairing = Pairing(desk.store.codes, desk.store.links, desk.clock)
     book = TokenBook(desk.store.tokens, desk.clock)
-    layer = Authenticator(pairing, book, desk.channels(), require_pairing=True)
+    layer = Authenticator(
+        pairing, book, desk.channels(), {"webhook": Unlimited()}, require_pairing=True
+    )
     return await layer.authenticate(request, PEER)
 
 
@@ -449,25 +455,36 @@ async def test_what_may_be_a_replay_is_refused_while_the_state_is_away(
 # Recalled
 
 
-@pytest.mark.parametrize("principal", ["telegram:7", "whatsapp:several", "github:unknown"])
+def stored(post: Post) -> tuple[Headers, bytes]:
+    return Headers(tuple(post.headers.items())), post.body
+
+
+@pytest.mark.parametrize("principal", ["telegram:7", "telegram:several"])
 def test_the_sender_of_a_stored_message_is_known_again(desk: Desk, principal: str) -> None:
-    assert desk.channels().recall(principal) == Principal(principal, Role.CLIENT)
+    recalled = desk.channels().recall(principal, *stored(signing.telegram(1, 7)))
+
+    assert recalled == Principal(principal, Role.CLIENT)
+
+
+def test_a_sender_who_may_no_longer_send_is_not_recalled(desk: Desk) -> None:
+    """The list is asked again, about the very message, when it is delivered."""
+    assert desk.channels().recall("telegram:7", *stored(signing.telegram(1, 8))) is None
+    assert desk.channels().recall("telegram:7", Headers(), b"garbage") is None
 
 
 @pytest.mark.parametrize(
     "principal",
     [
-        *("", ":", "telegram", "telegram:", ":7", "webhook:7", "Telegram:7", "anonymous"),
+        *("", ":", ":7", "webhook:7", "Telegram:7", "anonymous"),
         *("uid-0", "principal:telegram", "01234567"),
     ],
 )
 def test_nobody_else_is_recalled(desk: Desk, principal: str) -> None:
-    assert desk.channels().recall(principal) is None
+    assert desk.channels().recall(principal, *stored(signing.telegram(1, 7))) is None
 
 
 def test_the_sender_of_a_channel_that_is_gone_is_not_recalled(desk: Desk) -> None:
     section = ChannelsConfig.model_validate({"github": SECTIONS["github"]})
     channels = Channels(section.configured(), None, desk.store.replays, desk.clock)
 
-    assert channels.recall("telegram:7") is None
-    assert channels.recall("github:583231") is not None
+    assert channels.recall("telegram:7", *stored(signing.telegram(1, 7))) is None

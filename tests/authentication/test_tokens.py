@@ -46,8 +46,8 @@ class Careless:
     async def touch(self, used: Mapping[str, float]) -> None:
         """Remember nothing."""
 
-    async def alive(self, token_ids: Collection[str], now: float) -> frozenset[str]:
-        return frozenset(token_ids)
+    async def alive(self, token_ids: Collection[str], now: float) -> Mapping[str, bytes]:
+        return {}
 
 
 @pytest.fixture
@@ -355,3 +355,28 @@ async def test_a_use_waits_while_the_state_is_away(
 
     assert await used(book) == [NOW]
     await again.aclose()
+
+
+async def test_a_token_that_another_replica_rotated_is_gone(book: TokenBook) -> None:
+    """Its id lives on; what runs was let in by the old one."""
+    token, record = await book.create(Role.CLIENT, Minting())
+    await book.recognize(token, PEER)
+    assert await book.gone({record.id}) == frozenset()
+
+    await book.tokens.rotate(record.id, b"a new digest", NOW)
+
+    assert await book.gone({record.id}) == {record.id}
+
+
+async def test_what_ran_under_the_old_token_is_gone_although_the_new_one_came(
+    book: TokenBook,
+) -> None:
+    token, record = await book.create(Role.CLIENT, Minting())
+    await book.recognize(token, PEER)
+
+    new = await book.rotate(record.id)
+    assert new is not None
+    await book.recognize(new, PEER)
+
+    assert await book.gone({record.id}) == {record.id}
+    assert await book.gone({record.id}) == frozenset()

@@ -20,6 +20,7 @@ from proxy.authentication.webhooks import (
     WINDOW_SECONDS,
     Outcome,
     Verdict,
+    refused_early,
     verify,
     verify_token,
 )
@@ -666,3 +667,32 @@ def test_without_a_token_there_is_no_challenge(token: str) -> None:
 @given(STRINGS, STRINGS)
 def test_any_query_has_an_answer(token: str, query: str) -> None:
     assert verify_token(token, query) is None
+
+
+# Before the body
+
+
+@pytest.mark.parametrize(
+    "channel", ["telegram", "webhook", "github", "slack", "discord", "standard"]
+)
+def test_without_a_proof_the_body_is_not_read(channel: str) -> None:
+    verdict = refused_early(channel, ("c2VjcmV0LXNlY3JldC1zZWNyZXQ=",), Headers())
+
+    assert verdict is None or verdict.outcome in (Outcome.FORGED, Outcome.CLOSED)
+    assert refused_early(channel, (), Headers()) == Verdict(Outcome.CLOSED)
+
+
+def test_a_shared_secret_is_all_the_proof_there_is() -> None:
+    def said(token: str) -> Verdict | None:
+        headers = Headers((("X-Telegram-Bot-Api-Secret-Token", token),))
+        return refused_early("telegram", ("right-token",), headers)
+
+    assert said("right-token") is None
+    assert said("wrong-token") == Verdict(Outcome.FORGED)
+
+
+def test_a_signature_is_judged_with_its_body() -> None:
+    headers = Headers((("X-Hub-Signature-256", "sha256=" + "0" * 64),))
+
+    assert refused_early("github", ("secret-value",), headers) is None
+    assert refused_early("github", ("secret-value",), Headers()) == Verdict(Outcome.FORGED)

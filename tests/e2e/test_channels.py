@@ -214,3 +214,32 @@ async def test_a_queued_message_is_delivered_after_its_sender_was_answered(start
         await until(lambda: up.seen)
         await asyncio.sleep(0.5)
         assert len(up.seen) == 1
+
+
+async def test_strangers_who_write_to_a_bot_do_not_use_up_what_its_owner_needs(
+    start: Start,
+) -> None:
+    """All of them come from the provider's own address."""
+    async with agent() as up:
+        sections = {"upstream": {"url": up.url}, "channels_config": channels()}
+        sidegate = await start({**sections, "gateway": {"webhook_rate_limit_per_minute": 5}})
+
+        strangers = [await sent(sidegate, signing.telegram(n, 8)) for n in range(12)]
+        owner = [await sent(sidegate, signing.telegram(100 + n, 7)) for n in range(6)]
+
+        assert {status for status, _, _ in strangers} == {403}
+        assert [status for status, _, _ in owner] == [200] * 5 + [429]
+        assert json.loads(owner[5][2])["code"] == "rate-limited"
+        assert owner[5][1]["RateLimit"].startswith('"webhook";r=0;')
+        assert int(owner[5][1]["Retry-After"]) <= 12
+
+
+async def test_forgers_are_counted_by_their_address(start: Start) -> None:
+    async with agent() as up:
+        sections = {"upstream": {"url": up.url}, "channels_config": channels()}
+        sidegate = await start({**sections, "gateway": {"webhook_rate_limit_per_minute": 5}})
+        forged = replace(ALLOWED["slack"]("1"), headers={})
+
+        statuses = [(await sent(sidegate, forged))[0] for _ in range(7)]
+
+        assert statuses == [401] * 5 + [429] * 2

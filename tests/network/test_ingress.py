@@ -751,6 +751,12 @@ class Broken:
     async def hit(self, key: str) -> Quota | None:
         raise OSError("no server")
 
+    async def refund(self, key: str) -> None:
+        raise OSError("no server")
+
+    async def clear(self) -> None:
+        raise OSError("no server")
+
     def keys(self) -> int:
         return 0
 

@@ -57,6 +57,7 @@ class Connection:
     def __init__(self, section: StateConfig) -> None:
         self.url = section.url
         password = section.password and section.password.get_secret_value()
+        self.open = not section.url.startswith("unix:") and password is None
         # A peer that went without a word is found out while nobody waits for it.
         alive = {} if section.url.startswith("unix:") else {"socket_keepalive": True}
         pool = BlockingConnectionPool.from_url(

@@ -32,6 +32,20 @@ end
 return {{passed and 1 or 0, level}}
 """
 
+_DRAIN = f"""
+local key = KEYS[1] .. 'bucket:' .. ARGV[1] .. ':' .. ARGV[2]
+local level = tonumber(redis.call('HGET', key, 'level'))
+if level then redis.call('HSET', key, 'level', math.max(0, level - {USE})) end
+"""
+_EMPTY = """
+local cursor, pattern = '0', KEYS[1] .. 'bucket:' .. ARGV[1] .. ':*'
+repeat
+  local found = redis.call('SCAN', cursor, 'MATCH', pattern, 'COUNT', 1000)
+  cursor = found[1]
+  for _, key in ipairs(found[2]) do redis.call('DEL', key) end
+until cursor == '0'
+"""
+
 
 class RedisBuckets:
     """`Buckets`. With a clock of its own in tests."""
@@ -46,6 +60,14 @@ class RedisBuckets:
         reply = await self._connection.run(_POUR, policy, key, rate, now)
         with reading():
             return bool(reply[0]), int(reply[1])
+
+    async def drain(self, policy: str, key: str) -> None:
+        """Take one use out."""
+        await self._connection.run(_DRAIN, policy, key)
+
+    async def empty(self, policy: str) -> None:
+        """Empty every bucket."""
+        await self._connection.run(_EMPTY, policy)
 
 
 _: type[Buckets] = RedisBuckets

@@ -62,10 +62,20 @@ last(all(shelf), left)
 return {{'fresh'}}
 """
 _RENEW = f"""{_ONCE}
-for place = 2, #ARGV do
-  local key = once(ARGV[place])
-  if redis.call('HGET', key, 'begun') == 'running' then
-    redis.call('HSET', key, 'lease', ARGV[1])
+local lease, now = ARGV[1], tonumber(ARGV[2])
+for place = 3, #ARGV do
+  local key = ARGV[place]
+  local begun, ends, shelf = unpack(redis.call('HMGET', once(key), 'begun', 'expires', 'shelf'))
+  if begun == 'running' and tonumber(ends) > now then
+    redis.call('HSET', once(key), 'lease', lease)
+    -- What still runs is not forgotten, however long it takes.
+    if tonumber(lease) > tonumber(ends) then
+      redis.call('HSET', once(key), 'expires', lease)
+      redis.call('ZADD', all(shelf), lease, key)
+      local left = math.max(0, tonumber(lease) - now) * 1000 + DAY
+      last(once(key), left)
+      last(all(shelf), left)
+    end
   end
 end
 """
@@ -117,9 +127,9 @@ class RedisOnce:
             begun, *answer = reply
             return Standing(Begun(text(begun)), answer[0] if answer else None)
 
-    async def renew(self, keys: Collection[str], lease: float) -> None:
+    async def renew(self, keys: Collection[str], lease: float, now: float) -> None:
         """Hold these running keys until `lease`."""
-        await self._connection.run(_RENEW, lease, *keys)
+        await self._connection.run(_RENEW, lease, now, *keys)
 
     async def finish(self, key: str, answer: bytes | None) -> None:
         """It is done."""

@@ -32,6 +32,10 @@ _EVICTION = (
     "the state's server throws data away when its memory is full (maxmemory-policy {policy}):"
     " tokens go, and what was seen passes again; set it to noeviction"
 )
+_OPEN = (
+    "the state's server asks for no password: whoever reaches it can make operators; give it one,"
+    " and set state.password"
+)
 _SNAPSHOTS = (
     "the state's server keeps no log of its writes (appendonly no): when it dies, what came since"
     " its last snapshot is lost, revocations included; set appendonly yes"
@@ -97,6 +101,8 @@ class RedisStore:
             return [f"how safely what is remembered is kept is not known: {error}"]
         policy = memory.get("maxmemory_policy", "noeviction")
         found = [] if policy == "noeviction" else [_EVICTION.format(policy=policy)]
+        if self._connection.open:
+            found.append(_OPEN)
         return found if disk.get("aof_enabled") else [*found, _SNAPSHOTS]
 
     async def aclose(self) -> None:

@@ -174,10 +174,11 @@ class RedisTokens:
         """Remember when tokens were last used."""
         await self._connection.run(_TOUCH, *(each for pair in used.items() for each in pair))
 
-    async def alive(self, token_ids: Collection[str], now: float) -> frozenset[str]:
-        """Which of these still are tokens."""
+    async def alive(self, token_ids: Collection[str], now: float) -> Mapping[str, bytes]:
+        """The digests of those that still are tokens."""
         reply = await self._connection.run(_SOME, *frozenset(token_ids))
-        return frozenset(record.id for each in reply if (record := parse(each, now)))
+        found = (parse(each, now) for each in reply)
+        return {record.id: record.digest for record in found if record is not None}
 
 
 class RedisLinks:

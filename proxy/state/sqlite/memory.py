@@ -7,6 +7,12 @@ from proxy.state.store import MAX_REPLAYS, Begun, Claim, Once, Replays, Standing
 
 _RUNNING, _UNKNOWN, _DONE = Begun.RUNNING.value, Begun.UNKNOWN.value, Begun.DONE.value
 
+# What still runs is not forgotten, however long it takes.
+_RENEW = """
+UPDATE once SET lease = :lease, expires = max(expires, :lease)
+WHERE key = :key AND begun = 'running' AND expires > :now
+"""
+
 
 class SqliteOnce:
     """`Once`. That a lease is over is seen when the key is asked for; nothing is written for it."""
@@ -27,12 +33,12 @@ class SqliteOnce:
 
         return await self._file.write(verb)
 
-    async def renew(self, keys: Collection[str], lease: float) -> None:
+    async def renew(self, keys: Collection[str], lease: float, now: float) -> None:
         """Hold these running keys until `lease`."""
-        rows = [(lease, key, _RUNNING) for key in keys]
+        rows = [{"key": key, "lease": lease, "now": now} for key in keys]
 
         def verb(connection: Connection) -> None:
-            connection.executemany("UPDATE once SET lease = ? WHERE key = ? AND begun = ?", rows)
+            connection.executemany(_RENEW, rows)
 
         await self._file.write(verb)
 

@@ -78,12 +78,13 @@ class SqliteTokens:
 
         await self._file.write(verb)
 
-    async def alive(self, token_ids: Collection[str], now: float) -> frozenset[str]:
-        """Which of these still are tokens."""
+    async def alive(self, token_ids: Collection[str], now: float) -> Mapping[str, bytes]:
+        """The digests of those that still are tokens."""
         asked = frozenset(token_ids)
 
-        def verb(connection: Connection) -> frozenset[str]:
-            return frozenset(each for each in asked if _with_id(connection, each, now))
+        def verb(connection: Connection) -> dict[str, bytes]:
+            found = (_with_id(connection, each, now) for each in asked)
+            return {record.id: record.digest for record in found if record is not None}
 
         return await self._file.read(verb)
 

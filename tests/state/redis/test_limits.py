@@ -208,3 +208,18 @@ async def test_bucket_of_another_kind_is_an_os_error(server: Server, one: RedisS
 
     with pytest.raises(OSError, match="WRONGTYPE"):
         await per_minute("p", 10, buckets=one.buckets).hit("a")
+
+
+async def test_what_one_takes_back_the_other_may_use(one: RedisStore, two: RedisStore) -> None:
+    left = per_minute("x", 1, buckets=one.buckets)
+    right = per_minute("x", 1, buckets=two.buckets)
+    await hit(left)
+
+    await left.refund("a")
+    again = await hit(right)
+    spent = await hit(left)
+    await right.clear()
+    cleared = await hit(left)
+
+    assert (again.wait, cleared.wait) == (None, None)
+    assert spent.wait is not None

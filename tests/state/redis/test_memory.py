@@ -57,7 +57,7 @@ async def test_key_of_a_replica_that_died_is_unknown_to_the_other(
 ) -> None:
     async with replica(server, "one") as one:
         await begun(one)
-        await one.once.renew(["key"], NOW + 40)
+        await one.once.renew(["key"], NOW + 40, NOW)
 
     assert await begun(two, now=NOW + 39) is Begun.RUNNING
     assert await begun(two, now=NOW + 40) is Begun.UNKNOWN

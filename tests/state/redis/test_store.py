@@ -314,7 +314,7 @@ MEMORY: tuple[Ask, ...] = (
     lambda s, c, now: s.once.begin(claimed(c, now), now),
     lambda s, c, now: s.once.begin(claimed(c, now), now),
     lambda s, c, now: s.once.begin(claimed(c, now), now),
-    lambda s, c, now: s.once.renew([key(c), key(c)], now + c.choice((2, 20))),
+    lambda s, c, now: s.once.renew([key(c), key(c)], now + c.choice((2, 20)), now),
     lambda s, c, _: s.once.finish(key(c), c.choice((None, b"", b"answer"))),
     lambda s, c, _: s.once.finish(key(c), c.choice((None, b"", b"answer"))),
     lambda s, c, _: s.once.release(key(c)),

@@ -39,7 +39,7 @@ async def test_token_that_one_revokes_is_none_at_the_other(
     assert await one.tokens.revoke("a")
 
     assert await two.tokens.find(digest("a"), NOW) is None
-    assert await two.tokens.alive({"a"}, NOW) == frozenset()
+    assert set(await two.tokens.alive({"a"}, NOW)) == frozenset()
     assert await two.tokens.list(NOW) == []
     assert not await two.tokens.revoke("a")
 
@@ -153,7 +153,7 @@ async def test_token_that_was_cleared_away_is_none(server: Server, one: RedisSto
         assert await one.tokens.list(NOW) == [token("b")]
         assert client.zrange(f"{ROOT}tokens", 0, -1) == [b"b"]
     assert await one.tokens.find(digest("a"), NOW) is None
-    assert await one.tokens.alive(["a", "b"], NOW) == frozenset({"b"})
+    assert set(await one.tokens.alive(["a", "b"], NOW)) == frozenset({"b"})
     assert await one.tokens.rotate("a", digest("new"), NOW) is None
     assert not await one.tokens.revoke("a")
 
@@ -201,7 +201,7 @@ async def test_token_that_is_not_understood_is_refused_and_never_widened(
 
     assert await one.tokens.find(digest("a"), NOW) is None
     assert await one.tokens.list(NOW) == [token("b")]
-    assert await one.tokens.alive({"a", "b"}, NOW) == frozenset({"b"})
+    assert set(await one.tokens.alive({"a", "b"}, NOW)) == frozenset({"b"})
     assert await one.tokens.rotate("a", digest("new"), NOW) is None
     assert await one.tokens.revoke("a")
 

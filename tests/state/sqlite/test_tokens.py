@@ -45,7 +45,7 @@ async def test_looking_for_a_token_waits_for_no_writer(store: SqliteStore, path:
         async with asyncio.timeout(2):
             assert await store.tokens.find(DIGEST, NOW) == TOKEN
             assert await store.tokens.list(NOW) == [TOKEN]
-            assert await store.tokens.alive(["a"], NOW) == {"a"}
+            assert set(await store.tokens.alive(["a"], NOW)) == {"a"}
             assert not await store.codes.pending(NOW)
             assert await store.inbox.list(NOW) == []
             assert await store.missing() is None
@@ -79,7 +79,7 @@ async def test_alive_asks_for_as_many_as_there_are(store: SqliteStore) -> None:
     await store.tokens.add(TOKEN)
     many = [str(number) for number in range(50_000)]
 
-    assert await store.tokens.alive([*many, "a"], NOW) == {"a"}
+    assert set(await store.tokens.alive([*many, "a"], NOW)) == {"a"}
 
 
 # What is not understood.
@@ -94,7 +94,7 @@ async def test_token_of_a_scope_that_is_not_understood_is_refused(
 
     assert await store.tokens.find(DIGEST, NOW) is None
     assert await store.tokens.list(NOW) == []
-    assert await store.tokens.alive(["a"], NOW) == frozenset()
+    assert set(await store.tokens.alive(["a"], NOW)) == frozenset()
     assert await store.tokens.rotate("a", b"new", NOW) is None
     assert await store.tokens.revoke("a")
 
