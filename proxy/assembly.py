@@ -53,6 +53,7 @@ from proxy.state.store import Store
 log = structlog.get_logger()
 
 VERSION = version("sidegate")
+_DESCRIPTORS = 8192  # four listeners, each with its connections and what is done for them
 
 
 async def serve(loaded: Loaded, bindings: tuple[Binding, ...], environ: Mapping[str, str]) -> None:
@@ -62,7 +63,8 @@ async def serve(loaded: Loaded, bindings: tuple[Binding, ...], environ: Mapping[
     """
     if aiohttp.http_parser.HttpRequestParser.__module__ != "aiohttp._http_parser":
         raise OSError("aiohttp's C parser is missing: install aiohttp from a wheel")
-    raise_descriptors()
+    if raise_descriptors() < _DESCRIPTORS:
+        log.warning("few descriptors", remedy="raise the limit of open files (ulimit -n)")
     async with AsyncExitStack() as stack:
         app = await build(stack, loaded, bindings, environ)
         loop = asyncio.get_running_loop()

@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 _NEVER = 365 * 86400.0
 _LINGER_SECONDS = 1.0
+_LEAST_TAKEN = 16384  # bytes of a long answer that a client takes within its time, or is cut
+_MAX_HEAD = 65536  # bytes of a head that is not whole: strangers send it, and it is kept
 _MAX_AHEAD = 65536  # bytes of requests that wait for the answer to an earlier one
 
 
@@ -113,7 +115,8 @@ class HttpConnection(web.RequestHandler):
         self._metrics = metrics
         self._phase = _Phase.HEAD
         self._clock: asyncio.TimerHandle | None = None
-        self._unsent = self._ahead = 0
+        self._unsent = self._ahead = self._head = 0
+        self.began = 0.0
         self._content: StreamReader | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,15 +139,20 @@ class HttpConnection(web.RequestHandler):
         """Take in what came."""
         if data and self._phase is _Phase.IDLE:
             self._turn(_Phase.HEAD, self._limits.header_seconds)
+        if self._phase is _Phase.HEAD:
+            self._head += len(data)
         elif self._phase is _Phase.BUSY and self._content is not None and self._content.is_eof():
             self._ahead += len(data)
             if self._ahead > _MAX_AHEAD:
                 self._wire.pause_reading()
         super().data_received(data)
+        waits = not self._messages and self._current_request is None
+        if waits and self._head > _MAX_HEAD and self._phase is _Phase.HEAD:
+            self.cut()  # each of its fields is bounded, and all of them together must be, too
 
     def begin(self, content: StreamReader) -> None:
         """A head is whole, and is going to be answered."""
-        self._content, self._ahead = content, 0
+        self._content, self._ahead, self._head = content, 0, 0
         self._turn(_Phase.BUSY, None)
 
     def end(self, *, kept: bool) -> None:
@@ -187,6 +195,8 @@ class HttpConnection(web.RequestHandler):
         if self._phase is _Phase.GONE:
             return
         self._phase = phase
+        if phase is _Phase.HEAD:
+            self.began = self._loop.time()
         if seconds is not None:
             sending = phase in (_Phase.BUSY, _Phase.CLOSING)
             self._unsent = unsent(self._wire) if sending else 0
@@ -196,7 +206,7 @@ class HttpConnection(web.RequestHandler):
         if self._phase is _Phase.HEAD:
             # What came in this very moment, after the loop was busy with others, is not late.
             self._loop.call_soon(self._refuse_late)
-        elif 0 < self._unsent <= unsent(self._wire):
+        elif 0 < self._unsent < unsent(self._wire) + min(self._unsent, _LEAST_TAKEN):
             self.cut()
         elif self._phase is _Phase.BUSY or self._wire.is_closing():
             self._turn(self._phase, self._limits.request_seconds)

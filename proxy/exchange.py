@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Protocol
 
 from proxy.actions import Action, Headers, Json, Plan, release
-from proxy.decision import Denied
+from proxy.decision import Denied, Quota
 from proxy.scope import UNBOUND, Scope
 
 Address = IPv4Address | IPv6Address
@@ -131,11 +131,14 @@ class Peer:
     """An admitted connection. `key` is what limits and lockouts count by.
 
     `forwarded`: the client, as a trusted proxy states it; None where no proxy stands between.
+    `spent`: where the address stands, if it has no use left of the route's rate: only who proves to
+    be somebody is let in.
     """
 
     key: str
     uid: int | None = None
     forwarded: "Forwarded | None" = None
+    spent: Quota | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,17 +170,22 @@ def _request_id(headers: Headers, redact: Callable[[str], str]) -> str:
     return offered if usable else uuid.uuid4().hex
 
 
+_LEAST_SECONDS = 1.0
+
+
 class _Body:
     """`Body`, read from the connection when somebody asks for it first.
 
     What broke off is never read on: the rest would look like the whole.
     """
 
-    def __init__(self, request: web.BaseRequest, limits: Limits) -> None:
+    def __init__(self, request: HttpRequest, limits: Limits) -> None:
         self._request = request
         self._limit = limits.max_body
         now, seconds = asyncio.get_running_loop().time(), limits.request_seconds
-        self._deadline = None if seconds is None else now + seconds
+        # Head and body together, so that who was slow with one has less for the other.
+        began = request.connection.began
+        self._deadline = None if seconds is None else max(began + seconds, now + _LEAST_SECONDS)
         self._read: bytes | Malformed | None = None
 
     async def read(self) -> bytes:

@@ -689,7 +689,7 @@ async def test_requests_sent_ahead_are_answered_in_order(serve: Serve) -> None:
 async def test_what_is_sent_ahead_is_not_all_taken_in(serve: Serve) -> None:
     """Or a client could fill the memory while it waits for one answer."""
     edge = await serve(Limits())
-    count, pads = 30, (b"X-Pad: " + b"x" * 8000 + b"\r\n") * 100
+    count, pads = 300, (b"X-Pad: " + b"x" * 8000 + b"\r\n") * 7
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
     writer.write(b"GET /wait HTTP/1.1\r\n" + HOST + b"\r\n")
     await until(lambda: edge.answering.seen)
@@ -704,6 +704,22 @@ async def test_what_is_sent_ahead_is_not_all_taken_in(serve: Serve) -> None:
 
     assert (await reader.read()).count(b"HTTP/1.1 200 ") == count + 2
     writer.close()
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["the first", "the second"])
+async def test_a_head_is_no_larger_than_its_fields_may_be_together(
+    serve: Serve, before: int
+) -> None:
+    """Each field is bounded by the parser; strangers could else fill the memory with many."""
+    edge = await serve(Limits())
+    pad = b"X-Pad: " + b"x" * 8000 + b"\r\n"
+    for count, served in ((7, True), (9, False)):
+        reader, writer = await opened(edge.port, *[GET] * before)
+        writer.write(GET[:-2] + pad * count)
+        await asyncio.sleep(0.1)
+
+        assert await is_closed(reader, 0.1) is not served
+        writer.close()
 
 
 async def test_an_answer_is_in_a_version_that_is_spoken_here(serve: Serve) -> None:

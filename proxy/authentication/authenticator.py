@@ -7,7 +7,7 @@ from typing import assert_never
 from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
-from proxy.decision import Allow, Decision, Deny, Facts
+from proxy.decision import Allow, Decision, Deny, Facts, Quota
 from proxy.exchange import Access, Inbound, Peer, Principal, Role
 from proxy.limits import Limiter
 from proxy.reasons import Reason
@@ -37,9 +37,11 @@ class Authenticator:
         """The principal behind the request."""
         try:
             decision = await self._authenticate(inbound, peer)
-            if inbound.route.limit != "webhook" or not _proven(decision):
+            if inbound.route.limit != "webhook":
                 return decision
-            return await self._own_rate(decision, peer, self._rates["webhook"])
+            if _proven(decision):
+                return await self._own_rate(decision, peer, self._rates["webhook"])
+            return decision if peer.spent is None else _limited(peer.spent)
         except OSError as error:
             return Deny(Reason.STATE_UNAVAILABLE, evidence=type(error).__name__)
 
@@ -51,14 +53,15 @@ class Authenticator:
         All who write to a bot come from its provider's addresses: strangers must not use up what
         the owner's messages need.
         """
-        await rate.refund(peer.key)
+        if peer.spent is None:
+            await rate.refund(peer.key)
         if isinstance(decision, Deny) or decision.value.role is Role.PUBLIC:
             return decision
         quota = await rate.hit(f"principal {decision.value.id}")
         if quota is None:
             return decision
         if quota.wait is not None:
-            return Deny(Reason.RATE_LIMITED, facts=Facts(quota=quota, retry_after=quota.wait))
+            return _limited(quota)
         return Allow(decision.value, Facts(**{**decision.facts, "quota": quota}))
 
     async def _authenticate(self, inbound: Inbound, peer: Peer) -> Decision[Principal]:
@@ -104,6 +107,10 @@ def _proven(decision: Decision[Principal]) -> bool:
     if isinstance(decision, Deny):
         return decision.reason is Reason.SENDER_NOT_ALLOWED
     return decision.value.id != ANYBODY
+
+
+def _limited(quota: Quota) -> Deny:
+    return Deny(Reason.RATE_LIMITED, facts=Facts(quota=quota, retry_after=quota.wait or 0.0))
 
 
 def bearer_token(authorization: str) -> str | None:

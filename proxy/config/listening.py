@@ -82,7 +82,7 @@ class GatewayConfig(Section):
     header_timeout_secs: Seconds | None = 10
     """Time for the request line and headers to arrive; null: no limit."""
     request_timeout_secs: Seconds | None = 20
-    """Time for the body to arrive, and for a client to take the next of an answer."""
+    """Time for a whole request to arrive, and for a client to take the next of an answer."""
     keepalive_timeout_secs: Seconds = 15
     """How long a connection may be idle between requests."""
     max_connections: Count | None = 1024

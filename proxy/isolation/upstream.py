@@ -5,6 +5,7 @@ redirect, cookie or proxy of the environment is followed; a broken answer stays 
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _ANSWER_SECONDS = 300.0  # until the first byte: a model may think for minutes
 _MAX_RESULT = 4 << 20
 _CHUNK = 65536
 _MAX_CONNECTIONS = 1024  # streams may be held open for hours
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no header holds one (RFC 9110 5.5)
 _READABLE = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1"})
 
 
@@ -181,7 +183,8 @@ def _inspectable(response: aiohttp.ClientResponse) -> bool:
     encodings = response.headers.getall("Content-Encoding", ["identity"])
     types = response.headers.getall("Content-Type", [])
     return (
-        200 <= response.status < 600
+        not any(_CONTROL.search(value) for value in response.headers.values())
+        and 200 <= response.status < 600
         and response.status != HTTPStatus.PARTIAL_CONTENT
         and [encoding.lower() for encoding in encodings] == ["identity"]
         and len(types) <= 1

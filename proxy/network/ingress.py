@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Access, Address, Connection, Inbound, Listener, Peer
@@ -88,6 +89,8 @@ class Ingress:
             return Allow(peer)
         if quota.wait is None:
             return Allow(peer, Facts(quota=quota))
+        if inbound.route.access in (Access.BEARER, Access.CHANNEL):
+            return Allow(replace(peer, spent=quota), Facts(quota=quota))
         return Deny(Reason.RATE_LIMITED, facts=Facts(retry_after=quota.wait, quota=quota))
 
 

@@ -41,22 +41,25 @@ _NEVER_UP = frozenset(
         "x-request-id",
         "x-webhook-secret",
         # Who the client is, in the words of other proxies.
-        "cf-connecting-ip",
-        "fastly-client-ip",
-        "true-client-ip",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "x-forwarded",
-        "x-real-ip",
+        *("cf-connecting-ip", "cf-connecting-ipv6", "client-ip", "fastly-client-ip"),
+        *("fly-client-ip", "forwarded-for", "true-client-ip", "x-client-ip"),
+        *("x-cluster-client-ip", "x-forwarded", "x-host", "x-http-host-override"),
+        *("x-originating-ip", "x-proxyuser-ip", "x-real-ip", "x-remote-addr", "x-remote-ip"),
+        # Who the user is, in the words of those that ask for passwords (and httpoxy's "proxy").
+        *("proxy", "remote-user", "x-authenticated-user", "x-client-cert", "x-remote-user"),
+        *("x-sidegate", "x-token-subject", "x-user", "x-user-id"),
         # Another method or path than the one that was decided on.
         "x-http-method",
         "x-http-method-override",
         "x-method-override",
-        "x-original-url",
         "x-rewrite-url",
     }
 )
-_NEVER_UP_PREFIXES = ("tailscale-", "x-forwarded-", "x-sidegate-")
+_NEVER_UP_PREFIXES = (
+    *("cf-access-", "proxy-", "ssl-client-", "tailscale-", "x-amzn-oidc-", "x-auth-"),
+    *("x-envoy-", "x-forwarded-", "x-goog-authenticated-", "x-ms-client-", "x-openclaw-"),
+    *("x-original-", "x-sidegate-", "x-ssl-client-", "x-webauth-"),
+)
 _NEVER_DOWN = frozenset(
     {"accept-ranges", "alt-svc", "date", "server", "strict-transport-security", "x-request-id"}
 )

@@ -243,3 +243,24 @@ async def test_forgers_are_counted_by_their_address(start: Start) -> None:
         statuses = [(await sent(sidegate, forged))[0] for _ in range(7)]
 
         assert statuses == [401] * 5 + [429] * 2
+
+
+async def test_a_flood_from_an_address_does_not_shut_out_who_proves_to_be_somebody(
+    start: Start,
+) -> None:
+    """Behind a tunnel or a container network, all have one address."""
+    async with agent() as up:
+        sections = {"upstream": {"url": up.url}, "channels_config": channels()}
+        sidegate = await start({**sections, "gateway": {"webhook_rate_limit_per_minute": 5}})
+        bearer = {"Authorization": f"Bearer {await sidegate.pair()}"}
+
+        async def message(headers: dict[str, str]) -> int:
+            url = sidegate.url("/webhook")
+            async with sidegate.http.post(url, json={"message": "hi"}, headers=headers) as answer:
+                return answer.status
+
+        flood = [await message({}) for _ in range(20)]
+
+        assert flood == [401] * 5 + [429] * 15
+        assert [await message(bearer) for _ in range(6)] == [200] * 5 + [429]
+        assert (await sent(sidegate, ALLOWED["telegram"]("1")))[0] == 200
