@@ -152,6 +152,8 @@ class HttpConnection(web.RequestHandler):
 
     def begin(self, content: StreamReader) -> None:
         """A head is whole, and is going to be answered."""
+        if self._phase is not _Phase.HEAD:  # it came ahead, and has waited for an earlier answer
+            self.began = self._loop.time()
         self._content, self._ahead, self._head = content, 0, 0
         self._turn(_Phase.BUSY, None)
 

@@ -686,6 +686,21 @@ async def test_requests_sent_ahead_are_answered_in_order(serve: Serve) -> None:
 
 
 @pytest.mark.slow
+async def test_a_body_that_waited_for_an_earlier_answer_has_its_whole_time(serve: Serve) -> None:
+    edge = await serve(Limits(request_seconds=1.5))
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(b"GET /wait HTTP/1.1\r\n" + HOST + b"\r\n")
+    await until(lambda: edge.answering.seen)
+    writer.write(post(b"Content-Length: 1", b"Connection: close"))
+    await asyncio.sleep(1.6)
+    edge.answering.go.set()
+    await asyncio.sleep(1.2)
+    writer.write(b"x")
+
+    assert (await reader.read()).count(b"HTTP/1.1 200 ") == 2
+    writer.close()
+
+
 async def test_what_is_sent_ahead_is_not_all_taken_in(serve: Serve) -> None:
     """Or a client could fill the memory while it waits for one answer."""
     edge = await serve(Limits())
