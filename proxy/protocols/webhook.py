@@ -6,12 +6,12 @@ over bytes that are no longer these is not passed on.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import parse_qs
 
 from proxy.actions import Action, Challenge, Headers, Json, Message, Relay
 from proxy.decision import Denied, Malformed
 from proxy.exchange import Answer, Clean, Document, Inbound
 from proxy.protocols.channels.event import Event, Sender
+from proxy.protocols.channels.form import fields
 from proxy.protocols.rest import RestCodec, json_object, with_query
 from proxy.protocols.strict_json import dumps
 from proxy.reasons import Reason
@@ -72,8 +72,8 @@ class SubscriptionCodec(RestCodec):
     """`GET /whatsapp`: Meta asks, at set-up, for its own words back."""
 
     async def parse(self, inbound: Inbound) -> Action:
-        """The words; layer 2 has judged the query."""
-        return Challenge(parse_qs(inbound.query)["hub.challenge"][0])
+        """The words, by the same reading of the query that layer 2 has judged."""
+        return Challenge(fields(inbound.query.encode())["hub.challenge"])
 
     def render(self, inbound: Inbound, clean: Clean) -> Answer:
         """The words as plain text."""
