@@ -4,7 +4,6 @@ Each codec is the reading and writing of one kind of route; none does I/O but to
 it was handed.
 """
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from typing import assert_never
 
@@ -12,11 +11,9 @@ from proxy.actions import Action, Forward, Headers, Json, Listing, Relay, ToolCa
 from proxy.decision import Denied, Malformed
 from proxy.exchange import Answer, Clean, Document, Inbound, Stream
 from proxy.protocols.problem import problem
-from proxy.protocols.strict_json import dumps, loads
+from proxy.protocols.strict_json import JSON_TYPE, dumps, loads_object
 from proxy.reasons import Reason
 
-# Another character set would make another text of the same bytes.
-_JSON_TYPE = re.compile(r"application/json[ \t]*(?:;[ \t]*(?:charset=\"?utf-8\"?[ \t]*)?)?")
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 
 
@@ -83,13 +80,10 @@ async def json_object(inbound: Inbound) -> tuple[Mapping[str, Json], bytes]:
     """The body as a strict JSON object, and its bytes; raises Malformed."""
     content_type = (inbound.headers.get("content-type") or "").lower()
     encoding = (inbound.headers.get("content-encoding") or "identity").lower()
-    if not _JSON_TYPE.fullmatch(content_type) or encoding != "identity":
+    if not JSON_TYPE.fullmatch(content_type) or encoding != "identity":
         raise Malformed(Reason.BODY_UNTYPED)
     data = await inbound.body.read()
-    value = loads(data)
-    if not isinstance(value, Mapping):
-        raise Malformed(Reason.BODY_MALFORMED, "not an object")
-    return value, data
+    return loads_object(data), data
 
 
 def with_query(path: str, inbound: Inbound) -> str:

@@ -6,6 +6,8 @@ differ an attacker shows each its own document. What could be read in two ways i
 
 import json
 import math
+import re
+from collections.abc import Mapping
 from typing import Any, cast
 
 from proxy.actions import Json
@@ -13,6 +15,10 @@ from proxy.decision import Malformed
 from proxy.reasons import Reason
 
 MAX_DEPTH = 64
+# In another character set the same bytes are another text.
+UTF8 = r"[ \t]*(?:;[ \t]*(?:charset=\"?utf-8\"?[ \t]*)?)?"
+JSON_TYPE = re.compile(rf"application/json{UTF8}")
+"""The media types, in lower case, of what is read here."""
 
 
 def loads(data: bytes) -> Json:
@@ -28,6 +34,14 @@ def loads(data: bytes) -> Json:
         return cast("Json", value)
     except (ValueError, RecursionError) as error:
         raise Malformed(Reason.BODY_MALFORMED, type(error).__name__) from error
+
+
+def loads_object(data: bytes) -> Mapping[str, Json]:
+    """The one object that `data` means; raises Malformed(BODY_MALFORMED)."""
+    value = loads(data)
+    if not isinstance(value, Mapping):
+        raise Malformed(Reason.BODY_MALFORMED, "not an object")
+    return value
 
 
 def dumps(value: Json) -> bytes:

@@ -9,13 +9,10 @@ from collections.abc import Mapping
 
 from proxy.actions import Headers, Json
 from proxy.decision import Malformed
-from proxy.protocols.strict_json import loads
+from proxy.protocols.strict_json import JSON_TYPE, UTF8, loads_object
 from proxy.reasons import Reason
 
-# In another character set the same bytes are another text.
-_UTF8 = r"[ \t]*(?:;[ \t]*(?:charset=\"?utf-8\"?[ \t]*)?)?"
-_JSON_TYPE = re.compile(rf"application/json{_UTF8}")
-_FORM_TYPE = re.compile(rf"application/x-www-form-urlencoded{_UTF8}")
+_FORM_TYPE = re.compile(rf"application/x-www-form-urlencoded{UTF8}")
 
 
 def header(headers: Headers, name: str) -> str:
@@ -48,7 +45,7 @@ def is_form(headers: Headers) -> bool:
         raise Malformed(Reason.BODY_UNTYPED)
     if _FORM_TYPE.fullmatch(types[0]):
         return True
-    if not _JSON_TYPE.fullmatch(types[0]):
+    if not JSON_TYPE.fullmatch(types[0]):
         raise Malformed(Reason.BODY_UNTYPED)
     return False
 
@@ -57,15 +54,7 @@ def document(data: bytes, headers: Headers) -> Mapping[str, Json]:
     """The JSON object that a post is; raises Malformed."""
     if is_form(headers):
         raise Malformed(Reason.BODY_UNTYPED)
-    return json_object(data)
-
-
-def json_object(data: bytes) -> Mapping[str, Json]:
-    """The one JSON object that `data` means; raises Malformed."""
-    value = loads(data)
-    if not isinstance(value, Mapping):
-        raise Malformed(Reason.BODY_MALFORMED, "not an object")
-    return value
+    return loads_object(data)
 
 
 def inside(value: Json, *names: str) -> Json:

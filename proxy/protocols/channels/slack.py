@@ -11,7 +11,8 @@ from proxy.actions import Headers, Json
 from proxy.decision import Malformed
 from proxy.protocols.channels.event import Event, Sender, digest, key_of, person
 from proxy.protocols.channels.form import fields
-from proxy.protocols.channels.post import inside, is_form, json_object
+from proxy.protocols.channels.post import inside, is_form
+from proxy.protocols.strict_json import loads_object
 from proxy.reasons import Reason
 
 _CHALLENGE = re.compile(r"[ -~]{1,512}")
@@ -23,12 +24,12 @@ _TEAMS = ("team", "user_team", "source_team")
 def read(data: bytes, headers: Headers, *, team_id: str | None = None) -> Event:
     """The event in a post; one of another workspace has no senders, so that nobody is admitted."""
     if not is_form(headers):
-        return _from_json(json_object(data), data, team_id)
+        return _from_json(loads_object(data), data, team_id)
     form = fields(data)
     if ("payload" in form) == ("command" in form):
         raise Malformed(Reason.BODY_MALFORMED, "neither a command nor an interaction, or both")
     if "payload" in form:
-        return _interaction(json_object(form["payload"].encode()), data, team_id)
+        return _interaction(loads_object(form["payload"].encode()), data, team_id)
     senders = (person(form.get("user_id")),)
     return _event(form.get("trigger_id"), senders, data, [form.get("team_id")], team_id)
 

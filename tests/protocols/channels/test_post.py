@@ -8,8 +8,8 @@ from proxy.protocols.channels.post import (
     header,
     inside,
     is_form,
-    json_object,
 )
+from proxy.protocols.strict_json import loads_object
 from proxy.reasons import Reason
 
 
@@ -76,7 +76,7 @@ def test_body_as_it_is_needs_no_word_on_its_encoding() -> None:
 @pytest.mark.parametrize("data", [b"", b"[]", b"null", b'"a"', b"1", b'{"a":1,"a":2}', b"\xff{}"])
 def test_what_is_not_one_object_is_refused(data: bytes) -> None:
     with pytest.raises(Malformed) as refusal:
-        json_object(data)
+        loads_object(data)
 
     assert refusal.value.reason is Reason.BODY_MALFORMED
 
