@@ -2,7 +2,7 @@
 
 Rates follow GCRA (the virtual scheduling form of ITU-T I.371), counted in whole microseconds. Laws:
 
-    In any T seconds one bucket lets rate + rate * T / 60 uses through, and no more.
+    In any T seconds one bucket lets rate + rate * T / window uses through, and no more.
     A waiting time is exact: before it the answer is the same, after it there is room.
     A key is forgotten once it has all its uses again, when forgetting changes nothing. Strangers
     never bring that about: who comes while the table is full shares one bucket with all who do.
@@ -20,9 +20,7 @@ from proxy.decision import Quota
 from proxy.exchange import Clock
 
 MAX_KEYS = 10_000
-WINDOW = 60
-USE = WINDOW * 1_000_000
-"""What one use pours into a bucket, which each microsecond drains by its rate."""
+MINUTE, HOUR = 60, 3600
 OVERFLOW = ""
 """The bucket of all who come while the table is full."""
 _IN_FLIGHT = 2_000_000
@@ -55,25 +53,22 @@ class Limiter(Protocol):
 class Buckets(Protocol):
     """Buckets that replicas share."""
 
-    async def pour(self, policy: str, key: str, rate: int) -> tuple[bool, int]:
+    async def pour(self, policy: str, key: str, rate: int, use: int) -> tuple[bool, int]:
         """Pour one use in where it fits, at once for all: whether it did, and the level then.
+
+        Each microsecond drains `rate` of it. A use is `use`, and `rate` of them fill the bucket.
 
         Raises OSError where nobody can tell.
         """
         ...
 
-    async def drain(self, policy: str, key: str) -> None:
+    async def drain(self, policy: str, key: str, use: int) -> None:
         """Take one use out."""
         ...
 
     async def empty(self, policy: str) -> None:
         """Empty every bucket."""
         ...
-
-
-def fits(level: int, rate: int) -> bool:
-    """Whether one use more goes into a bucket, which holds as many as come in a minute."""
-    return level + USE <= rate * USE
 
 
 class _Fixed:
@@ -101,26 +96,36 @@ class Unlimited(_Fixed):
 class Closed(_Fixed):
     """A rate of zero: nobody, ever."""
 
-    def __init__(self, policy: str) -> None:
+    def __init__(self, policy: str, window: int = MINUTE) -> None:
         self._policy = policy
+        self._window = window
 
     async def hit(self, key: str) -> Quota | None:  # noqa: ARG002 - the interface's argument
-        """Always limited; a minute is when asking again may meet another configuration."""
-        return Quota(self._policy, 0, WINDOW, 0, WINDOW, wait=WINDOW)
+        """Always limited; after a window asking again may meet another configuration."""
+        return Quota(self._policy, 0, self._window, 0, self._window, wait=self._window)
 
 
-class PerMinute:
-    """`rate` uses a minute, which may come at once.
+class Gcra:
+    """`rate` uses in each `window` of seconds, which may come at once.
 
     The table's times are in microseconds times the rate, where a bucket's level is the time until
     it is empty: one number is the bucket, its end, and exact.
     """
 
-    def __init__(
-        self, policy: str, rate: int, max_keys: int, clock: Clock, buckets: Buckets | None = None
+    def __init__(  # noqa: PLR0913 - a rate is a number and a time, and they are counted somewhere
+        self,
+        policy: str,
+        rate: int,
+        max_keys: int,
+        clock: Clock,
+        buckets: Buckets | None = None,
+        *,
+        window: int = MINUTE,
     ) -> None:
         self._policy = policy
         self._rate = rate
+        self._window = window
+        self._use = window * 1_000_000  # of which each microsecond drains `rate`
         self._clock = clock
         self._buckets = buckets
         self._table = _Table(max_keys)
@@ -131,14 +136,14 @@ class PerMinute:
         name = self._table.place(key, now)
         passed, level = await self._pour(name, now)
         self._table.keep(name, now + level)
-        return _quota(self._policy, self._rate, level, passed=passed)
+        return self._quota(level, passed=passed)
 
     async def refund(self, key: str) -> None:
         """Take back a use of `key`."""
         name = self._table.name(key)
         if self._buckets is not None:
-            return await self._buckets.drain(self._policy, name)
-        return self._table.lower(name, self._table.until(name) - USE)
+            return await self._buckets.drain(self._policy, name, self._use)
+        return self._table.lower(name, self._table.until(name) - self._use)
 
     async def clear(self) -> None:
         """Give everybody all uses back."""
@@ -157,9 +162,21 @@ class PerMinute:
     async def _pour(self, name: str, now: int) -> tuple[bool, int]:
         if self._buckets is not None:
             self._table.keep(name, now + _IN_FLIGHT * self._rate)
-            return await self._buckets.pour(self._policy, name, self._rate)
+            return await self._buckets.pour(self._policy, name, self._rate, self._use)
         level = max(0, self._table.until(name) - now)
-        return (True, level + USE) if fits(level, self._rate) else (False, level)
+        fits = level + self._use <= self._rate * self._use
+        return (True, level + self._use) if fits else (False, level)
+
+    def _quota(self, level: int, *, passed: bool) -> Quota:
+        most = self._rate * self._use
+        wait = None if passed else self._seconds(level + self._use - most)
+        remaining = max(0, most - level) // self._use
+        reset = self._seconds(level)
+        return Quota(self._policy, self._rate, self._window, remaining, reset, wait)
+
+    def _seconds(self, level: int) -> float:
+        """How long it takes for so much to drain."""
+        return -(-level // self._rate) / 1e6
 
 
 class _Table:
@@ -249,21 +266,30 @@ def per_minute(
     clock: Clock = time.monotonic,
     buckets: Buckets | None = None,
 ) -> Limiter:
-    """The limiter for a configured rate: None is no limit, 0 is none at all.
+    """The limiter for so many uses a minute: None is no limit, 0 is none at all.
 
     Without `buckets` it counts in memory. `clock` need not know the date, and must not go back.
     """
+    return _limiter(policy, rate, MINUTE, max_keys, clock, buckets)
+
+
+def per_hour(
+    policy: str,
+    rate: int | None,
+    *,
+    max_keys: int = MAX_KEYS,
+    clock: Clock = time.monotonic,
+    buckets: Buckets | None = None,
+) -> Limiter:
+    """The same for so many uses an hour."""
+    return _limiter(policy, rate, HOUR, max_keys, clock, buckets)
+
+
+def _limiter(  # noqa: PLR0913, PLR0917 - called by the two above, in this order
+    policy: str, rate: int | None, window: int, most: int, clock: Clock, buckets: Buckets | None
+) -> Limiter:
     if rate is None:
         return Unlimited()
-    return PerMinute(policy, rate, max_keys, clock, buckets) if rate > 0 else Closed(policy)
-
-
-def _quota(policy: str, rate: int, level: int, *, passed: bool) -> Quota:
-    wait = None if passed else _seconds(level + USE - rate * USE, rate)
-    remaining = max(0, rate * USE - level) // USE
-    return Quota(policy, rate, WINDOW, remaining, _seconds(level, rate), wait)
-
-
-def _seconds(level: int, rate: int) -> float:
-    """How long it takes for so much to drain."""
-    return -(-level // rate) / 1e6
+    if rate == 0:
+        return Closed(policy, window)
+    return Gcra(policy, rate, most, clock, buckets, window=window)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.decision import Quota
-from proxy.limits import MAX_KEYS, Limiter, Share, per_minute
+from proxy.limits import MAX_KEYS, Limiter, Share, per_hour, per_minute
 
 MICROSECOND = 1e-6
 START = 1_000_000.0
@@ -309,3 +309,44 @@ async def test_everybody_can_be_given_all_uses_back() -> None:
     quota = await limiter.hit("c")
     assert quota is not None
     assert quota.wait is None
+
+
+# Hours
+
+
+async def test_rate_of_an_hour_may_be_used_at_once_and_comes_back_within_one() -> None:
+    clock = Clock()
+    limiter = per_hour("p", 20, clock=clock)
+    quotas = await hits(limiter, "a", 21)
+
+    assert [quota.wait for quota in quotas[:20]] == [None] * 20
+    assert quotas[0] == Quota("p", 20, 3600, 19, reset=180.0)
+    assert quotas[20] == Quota("p", 20, 3600, 0, reset=3600.0, wait=180.0)
+    clock.now += 180 - MICROSECOND
+    assert await passes(limiter, "a") == 0
+    clock.now += MICROSECOND
+    assert await passes(limiter, "a", 2) == 1
+
+
+@given(st.integers(1, 100), STEPS)
+async def test_an_hour_is_a_minute_sixty_times_as_slow(rate: int, steps: list[int]) -> None:
+    slow, fast = Clock(START), Clock(START)
+    hours, minutes = per_hour("p", rate, clock=slow), per_minute("p", rate, clock=fast)
+    for step in steps:
+        slow.now += step * 60 / 1e6
+        fast.now += step / 1e6
+        slow.now, fast.now = round(slow.now, 6), round(fast.now, 6)
+        assert await passes(hours, "a") == await passes(minutes, "a")
+
+
+async def test_use_of_an_hour_is_taken_back_whole() -> None:
+    limiter = per_hour("p", 1, clock=Clock())
+
+    assert await passes(limiter, "a", 2) == 1
+    await limiter.refund("a")
+    assert await passes(limiter, "a", 2) == 1
+
+
+async def test_hours_have_no_limit_or_none_at_all_as_minutes_have() -> None:
+    assert await per_hour("p", None).hit("a") is None
+    assert await per_hour("p", 0).hit("a") == Quota("p", 0, 3600, 0, 3600.0, wait=3600.0)

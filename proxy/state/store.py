@@ -12,6 +12,7 @@ from typing import Protocol
 
 from proxy.exchange import Role
 from proxy.scope import UNBOUND, Minting, Scope
+from proxy.state.approvals import Asks, StandingGrants, Stops
 from proxy.state.letters import Inbox
 
 MAX_FAILURES = 5
@@ -244,6 +245,21 @@ class Store(Protocol):
     @property
     def inbox(self) -> Inbox:
         """Messages to deliver."""
+        ...
+
+    @property
+    def asks(self) -> Asks:
+        """Calls that wait for the operator."""
+        ...
+
+    @property
+    def grants(self) -> StandingGrants:
+        """What the operator grants for a time."""
+        ...
+
+    @property
+    def stops(self) -> Stops:
+        """What must not go on."""
         ...
 
     async def missing(self) -> str | None:

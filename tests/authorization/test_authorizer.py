@@ -26,7 +26,7 @@ from proxy.authorization.authorizer import Authorizer
 from proxy.authorization.paths import Workspace
 from proxy.decision import Allow, Deny, Malformed
 from proxy.exchange import Grant, Inbound, Peer, Principal, Role, Route
-from proxy.limits import PerMinute, Unlimited
+from proxy.limits import Gcra, Unlimited
 from proxy.protocols.rest import ListingCodec, RestCodec, ToolCodec
 from proxy.reasons import Reason
 from proxy.scope import Autonomy, Scope
@@ -227,7 +227,7 @@ async def test_a_scope_bounds_where_one_may_go(
 
 
 async def test_who_calls_too_often_waits_and_others_do_not() -> None:
-    limited = Authorizer(policy(None), PerMinute("tools", 2, 10, Clock()))
+    limited = Authorizer(policy(None), Gcra("tools", 2, 10, Clock()))
     here, there = (
         Principal("anonymous", Role.CLIENT, Peer(peer)) for peer in ("192.0.2.1", "192.0.2.2")
     )
@@ -247,7 +247,7 @@ async def test_who_calls_too_often_waits_and_others_do_not() -> None:
 
 
 async def test_only_tool_calls_count() -> None:
-    limited = Authorizer(policy(None), PerMinute("tools", 1, 10, Clock()))
+    limited = Authorizer(policy(None), Gcra("tools", 1, 10, Clock()))
 
     for _ in range(3):
         decision = await limited.authorize(post(Message(RELAY)), CLIENT)

@@ -22,6 +22,37 @@ CREATE TABLE token (id TEXT PRIMARY KEY, digest BLOB NOT NULL UNIQUE, role TEXT 
                     label TEXT NOT NULL, created REAL NOT NULL) STRICT;
 """
 
+# What one of version 2 made of that.
+VERSION_2 = """
+ALTER TABLE identity DROP COLUMN key;
+ALTER TABLE identity ADD COLUMN fingerprint TEXT NOT NULL DEFAULT '';
+DROP TABLE code;
+CREATE TABLE code (mac BLOB NOT NULL, label TEXT NOT NULL, scope TEXT NOT NULL, lifetime REAL,
+                   expires REAL NOT NULL, wrong INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE link (number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, label TEXT NOT NULL,
+                   expires REAL NOT NULL) STRICT;
+ALTER TABLE token ADD COLUMN
+    scope TEXT NOT NULL DEFAULT '{"routes": null, "tools": null, "level": null}';
+ALTER TABLE token ADD COLUMN expires REAL;
+ALTER TABLE token ADD COLUMN used REAL;
+CREATE INDEX token_expires ON token (expires) WHERE expires IS NOT NULL;
+CREATE TABLE once (number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, shelf TEXT NOT NULL,
+                   fingerprint TEXT NOT NULL, begun TEXT NOT NULL, lease REAL NOT NULL,
+                   expires REAL NOT NULL, answer BLOB) STRICT;
+CREATE INDEX once_shelf ON once (shelf, begun, number);
+CREATE INDEX once_expires ON once (expires);
+CREATE TABLE replay (number INTEGER PRIMARY KEY, seen TEXT NOT NULL UNIQUE,
+                     expires REAL NOT NULL) STRICT;
+CREATE INDEX replay_expires ON replay (expires);
+CREATE TABLE letter (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, channel TEXT NOT NULL,
+                     stored REAL NOT NULL, due REAL NOT NULL, attempts INTEGER NOT NULL,
+                     condition TEXT NOT NULL, why TEXT NOT NULL, lease REAL NOT NULL DEFAULT 0,
+                     forget REAL, size INTEGER NOT NULL, content BLOB NOT NULL) STRICT;
+CREATE INDEX letter_due ON letter (condition, due);
+CREATE INDEX letter_size ON letter (condition, size);
+CREATE INDEX letter_forget ON letter (forget) WHERE forget IS NOT NULL;
+"""
+
 
 @asynccontextmanager
 async def opened(path: Path, seal: Seal = SEAL) -> AsyncIterator[SqliteStore]:

@@ -9,12 +9,15 @@ These are names of keys, as in the modules beside this one, where each has `{sid
 from proxy.config.model import StateConfig
 from proxy.decision import ConfigError
 from proxy.seal import Seal
+from proxy.state.approvals import Asks, StandingGrants, Stops
 from proxy.state.letters import Inbox
+from proxy.state.redis.asks import RedisAsks
 from proxy.state.redis.codes import RedisCodes
 from proxy.state.redis.connection import Connection, reading, text
 from proxy.state.redis.inbox import RedisInbox
 from proxy.state.redis.limits import RedisBuckets
 from proxy.state.redis.memory import RedisOnce, RedisReplays
+from proxy.state.redis.rulings import RedisGrants, RedisStops
 from proxy.state.redis.tokens import RedisLinks, RedisTokens
 from proxy.state.store import Codes, Links, Once, Replays, Store, Tokens
 
@@ -55,6 +58,9 @@ class RedisStore:
         self.once: Once = RedisOnce(connection)
         self.replays: Replays = RedisReplays(connection)
         self.inbox: Inbox = RedisInbox(connection)
+        self.asks: Asks = RedisAsks(connection)
+        self.grants: StandingGrants = RedisGrants(connection)
+        self.stops: Stops = RedisStops(connection)
         self.buckets = RedisBuckets(connection)
 
     @classmethod

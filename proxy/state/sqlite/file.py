@@ -37,6 +37,15 @@ class Found:
     fingerprint: str | None = None
 
 
+def is_text(value: str) -> bool:
+    """Whether it can be in a file at all: half of a surrogate pair, of a caller's JSON, cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def inspect(path: str) -> Found:
     """Look at a file that nobody has open; raises OSError for one that is no state of ours."""
     try:

@@ -1,11 +1,14 @@
 """The state in one SQLite file: what a single Sidegate remembers."""
 
 from proxy.seal import Seal
+from proxy.state.approvals import Asks, StandingGrants, Stops
 from proxy.state.letters import Inbox
+from proxy.state.sqlite.asks import SqliteAsks
 from proxy.state.sqlite.codes import SqliteCodes
 from proxy.state.sqlite.file import Connection, StateFile, inspect
 from proxy.state.sqlite.inbox import SqliteInbox
 from proxy.state.sqlite.memory import SqliteOnce, SqliteReplays
+from proxy.state.sqlite.rulings import SqliteGrants, SqliteStops
 from proxy.state.sqlite.tokens import SqliteLinks, SqliteTokens
 from proxy.state.store import Codes, Links, Once, Replays, Store, Tokens
 
@@ -31,6 +34,9 @@ class SqliteStore:
         self.once: Once = SqliteOnce(self._file)
         self.replays: Replays = SqliteReplays(self._file)
         self.inbox: Inbox = SqliteInbox(self._file)
+        self.asks: Asks = SqliteAsks(self._file)
+        self.grants: StandingGrants = SqliteGrants(self._file)
+        self.stops: Stops = SqliteStops(self._file)
 
     @property
     def instance(self) -> str:

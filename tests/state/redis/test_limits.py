@@ -9,7 +9,7 @@ from doubles import Clock
 from redis_server import Server, replica
 
 from proxy.decision import Quota
-from proxy.limits import Limiter, per_minute
+from proxy.limits import Limiter, per_hour, per_minute
 from proxy.state.redis.connection import ROOT, Connection
 from proxy.state.redis.limits import RedisBuckets
 from proxy.state.redis.store import RedisStore
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.redis
 
 MICROSECOND = 1e-6
 START = 1_700_000_000.0
+USE = 60_000_000
 
 
 @pytest.fixture
@@ -126,13 +127,13 @@ async def test_clock_that_goes_back_blocks_nobody(connection: Connection) -> Non
     clock = Clock(START)
     buckets = RedisBuckets(connection, clock)
     for _ in range(2):
-        await buckets.pour("p", "a", 2)
+        await buckets.pour("p", "a", 2, USE)
     clock.now -= 3600
-    assert not (await buckets.pour("p", "a", 2))[0]
+    assert not (await buckets.pour("p", "a", 2, USE))[0]
     clock.now += 30
 
-    assert (await buckets.pour("p", "a", 2))[0]
-    assert not (await buckets.pour("p", "a", 2))[0]
+    assert (await buckets.pour("p", "a", 2, USE))[0]
+    assert not (await buckets.pour("p", "a", 2, USE))[0]
 
 
 # The table in front.
@@ -223,3 +224,15 @@ async def test_what_one_takes_back_the_other_may_use(one: RedisStore, two: Redis
 
     assert (again.wait, cleared.wait) == (None, None)
     assert spent.wait is not None
+
+
+async def test_hours_are_counted_as_in_memory(connection: Connection) -> None:
+    choose, clock = random.Random(1), Clock(START)
+    memory = per_hour("p", 20, clock=clock)
+    shared = per_hour("p", 20, clock=clock, buckets=RedisBuckets(connection, clock))
+    for _ in range(300):
+        clock.now += choose.choice((0, 0, choose.random(), 180, 1200 * choose.random()))
+        if choose.random() < 0.1:
+            await memory.refund("a")
+            await shared.refund("a")
+        assert await hit(shared) == await hit(memory)

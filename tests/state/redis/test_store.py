@@ -14,6 +14,8 @@ from proxy.decision import ConfigError
 from proxy.exchange import Role
 from proxy.scope import Autonomy, Minting, Scope
 from proxy.seal import Seal
+from proxy.state.approvals import Ask as Waiting
+from proxy.state.approvals import Standing, StandingGrant, Stop, StopKind
 from proxy.state.letters import Letter
 from proxy.state.redis.connection import ROOT
 from proxy.state.redis.store import RedisStore
@@ -122,6 +124,9 @@ async def busy(store: Store) -> None:
         await store.inbox.put(Letter(name, "slack", b"sealed", NOW, NOW))
     await store.inbox.claim(NOW, NOW + 60)
     await store.inbox.delivered("sent", NOW + 600)
+    await store.asks.put(waiting(random.Random(1), NOW), NOW)
+    await store.grants.add(granted(random.Random(1), NOW), NOW)
+    await store.stops.add(ruled(random.Random(1), NOW), NOW)
 
 
 async def test_every_key_begins_alike_and_others_are_left_alone(
@@ -130,7 +135,7 @@ async def test_every_key_begins_alike_and_others_are_left_alone(
     with server.client() as client:
         client.set("tokens", "another program's")
         await busy(store)
-        await store.buckets.pour("pair", "10.0.0.1", 10)
+        await store.buckets.pour("pair", "10.0.0.1", 10, 60_000_000)
 
         keys = {bytes(key) for key in client.scan_iter(count=1000)} - {b"tokens"}
         assert len(keys) > 15
@@ -344,6 +349,59 @@ LETTERS: tuple[Ask, ...] = (
 )
 
 
+def waiting(choose: random.Random, now: float) -> Waiting:
+    name, ends = choose.choice(NAMES), now + choose.choice((2, 20))
+    standing = choose.choice((Standing.PENDING, Standing.PENDING, Standing.APPROVED))
+    apart, content = choose.random() < 0.5, choose.randbytes(9)
+    return Waiting(name, "é", "t", choose.choice("xy"), content, apart, now, ends, standing)
+
+
+def some(choose: random.Random) -> list[str]:
+    return [choose.choice(NAMES) for _ in range(choose.randrange(3))]
+
+
+def decided(store: Store, choose: random.Random, now: float) -> Awaitable[bool]:
+    ends = now + choose.choice((2, 20))
+    lasting = {name: ends + number for number, name in enumerate(some(choose))}
+    return store.asks.decide(lasting, approve=choose.random() < 0.7, by="o", now=now)
+
+
+def ruled(choose: random.Random, now: float) -> Stop:
+    kind, ends = choose.choice(list(StopKind)), choose.choice((None, now + 2, now + 20))
+    return Stop(choose.choice(NAMES) + kind.value, kind, "é", "why", "o", now, ends)
+
+
+def granted(choose: random.Random, now: float) -> StandingGrant:
+    return StandingGrant(choose.choice(NAMES), "é", "t.*", "o", now, now + choose.choice((2, 20)))
+
+
+async def undone(store: Store, choose: random.Random, _: float) -> None:
+    """What is answered of one that has expired is no law."""
+    await store.grants.revoke(choose.choice(NAMES))
+    await store.stops.lift(choose.choice(NAMES) + choose.choice(list(StopKind)).value)
+
+
+APPROVALS: tuple[Ask, ...] = (
+    lambda s, c, now: s.asks.put(waiting(c, now), now),
+    lambda s, c, now: s.asks.put(waiting(c, now), now),
+    lambda s, c, now: s.asks.get(c.choice(NAMES), now),
+    lambda s, _, now: s.asks.list(now),
+    lambda s, _, now: s.asks.progress(now),
+    decided,
+    decided,
+    lambda s, c, now: s.asks.take(c.choice(NAMES), c.choice("xy"), c.choice("hi"), now),
+    lambda s, c, now: s.asks.take(c.choice(NAMES), c.choice("xy"), c.choice("hi"), now),
+    lambda s, c, now: s.asks.finish(c.choice(NAMES), "h", c.randbytes(9), now + c.choice((2, 20))),
+    lambda s, c, now: s.asks.refuse(c.choice(NAMES), c.randbytes(9), now + c.choice((2, 20))),
+    lambda s, c, now: s.asks.bury(c.choice("hij"), now + c.choice((2, 20))),
+    lambda s, c, now: s.grants.add(granted(c, now), now),
+    lambda s, _, now: s.grants.list(now),
+    lambda s, c, now: s.stops.add(ruled(c, now), now),
+    lambda s, _, now: s.stops.list(now),
+    undone,
+)
+
+
 async def answer(ask: Ask, store: Store, seed: float, now: float) -> object:
     try:
         return await ask(store, random.Random(seed), now)
@@ -353,7 +411,9 @@ async def answer(ask: Ask, store: Store, seed: float, now: float) -> object:
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize(
-    "asks", [CREDENTIALS, MEMORY, LETTERS], ids=["credentials", "memory", "letters"]
+    "asks",
+    [CREDENTIALS, MEMORY, LETTERS, APPROVALS],
+    ids=["credentials", "memory", "letters", "approvals"],
 )
 async def test_same_questions_have_the_same_answers_in_every_store(
     asks: tuple[Ask, ...], seed: int, tmp_path: Path, store: RedisStore

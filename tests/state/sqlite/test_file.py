@@ -20,6 +20,7 @@ from state.files import VERSION_1, content, count, database, rows
 
 from proxy.decision import ConfigError
 from proxy.state.sqlite.file import Connection, Found, StateFile, inspect
+from proxy.state.sqlite.schema import VERSION
 
 ROOT = Path(__file__).parents[2]
 HERE, ELSEWHERE = "0" * 32, "f" * 32
@@ -201,7 +202,7 @@ async def test_any_name_will_do(name: str, tmp_path: Path) -> None:
             pass
 
     assert list(tmp_path.iterdir()) == [path]
-    assert inspect(str(path)) == Found(2, HERE)
+    assert inspect(str(path)) == Found(VERSION, HERE)
 
 
 async def test_relative_path_will_do(path: Path) -> None:
@@ -209,7 +210,7 @@ async def test_relative_path_will_do(path: Path) -> None:
     async with opened(Path(relative)):
         pass
 
-    assert inspect(relative) == Found(2, HERE)
+    assert inspect(relative) == Found(VERSION, HERE)
     assert path.is_file()
 
 
@@ -237,7 +238,7 @@ async def test_looking_leaves_no_trace(path: Path) -> None:
     await filled(path)
     before, at = content(path.parent), path.stat().st_mtime_ns
 
-    assert inspect(str(path)) == Found(2, HERE)
+    assert inspect(str(path)) == Found(VERSION, HERE)
     assert content(path.parent) == before
     assert path.stat().st_mtime_ns == at
     assert list(path.parent.iterdir()) == [path]
@@ -275,7 +276,7 @@ async def test_looking_at_what_a_killed_process_left_changes_nothing(path: Path)
     await killed(path)
     before = content(path.parent)
 
-    assert inspect(str(path)) == Found(2, HERE)
+    assert inspect(str(path)) == Found(VERSION, HERE)
     assert content(path.parent) == before
 
 
@@ -335,14 +336,14 @@ async def test_half_written_file_is_a_new_state(script: str | None, path: Path) 
     assert inspect(str(path)) == Found(0, None)
     async with opened(path) as file:
         await add(file, "peer")
-    assert inspect(str(path)) == Found(2, HERE)
+    assert inspect(str(path)) == Found(VERSION, HERE)
 
 
 # What is no state of ours.
 
 
 IDENTITY = "CREATE TABLE identity (instance, fingerprint); CREATE TABLE token (x);"
-NEWER = f"{IDENTITY} PRAGMA user_version = 3;"
+NEWER = f"{IDENTITY} PRAGMA user_version = {VERSION + 1};"
 WAL = "PRAGMA journal_mode = WAL;"
 ANEW = "move it away to begin anew"
 
@@ -355,8 +356,10 @@ ANEW = "move it away to begin anew"
         pytest.param(b"!", "not a readable state", id="one byte"),
         pytest.param(b"\0" * 4096, "not a readable state", id="zeros"),
         pytest.param(b"SQLite format 3\0" + b"\xff" * 8000, "not a readable", id="a broken head"),
-        pytest.param(WAL + NEWER, f"version 3, .* newer sidegate.*{ANEW}", id="a newer version"),
-        pytest.param(NEWER, "of version 3", id="a newer version with another journal"),
+        pytest.param(
+            WAL + NEWER, f"version {VERSION + 1}, .* newer sidegate.*{ANEW}", id="a newer version"
+        ),
+        pytest.param(NEWER, f"of version {VERSION + 1}", id="a newer version with another journal"),
         pytest.param("PRAGMA user_version = 1;", "not a state of", id="a version and nothing else"),
         pytest.param("PRAGMA user_version = -1;", "not a state of", id="a version below all"),
         pytest.param(IDENTITY, "not a state of", id="tables without a version"),

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from disks import full, grow
 from state.backends import SEAL
-from state.files import VERSION_1, content, count, database, everything, opened, rows
+from state.files import VERSION_1, VERSION_2, content, count, database, everything, opened, rows
 
 from proxy.exchange import Role
 from proxy.scope import UNBOUND
+from proxy.state.approvals import Ask
 from proxy.state.sqlite.schema import MIGRATIONS, VERSION
 from proxy.state.sqlite.store import SqliteStore, fingerprint_of
 from proxy.state.store import LOCKOUT_SECONDS, Redeemed, TokenRecord
@@ -21,6 +22,8 @@ NOW = 1_700_000_000.0
 KEY = "5ecre7" * 10 + "beef"
 A = TokenRecord("a", b"digest a", Role.CLIENT, "laptop", 1.0)
 B = TokenRecord("b", b"digest b", Role.OPERATOR, "", 2.0)
+
+ASK = Ask("a", "agent", "shell", "binding", b"sealed", detached=False, created=NOW, expires=NOW + 9)
 
 
 def old(path: Path, journal: str = "WAL") -> None:
@@ -54,11 +57,11 @@ def tables(path: Path) -> list[tuple[object, ...]]:
 
 
 def test_version_is_the_number_of_steps() -> None:
-    assert len(MIGRATIONS) == VERSION == 2
+    assert len(MIGRATIONS) == VERSION == 3
 
 
-def test_first_version_is_as_it_was_released() -> None:
-    assert MIGRATIONS[0] == VERSION_1
+def test_earlier_versions_are_as_they_were_released() -> None:
+    assert MIGRATIONS[:2] == (VERSION_1, VERSION_2)
 
 
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
@@ -72,7 +75,7 @@ async def test_tokens_instance_and_lockouts_of_version_1_stay(journal: str, path
         assert await redeem(store, "locked") is Redeemed.LOCKED
         assert await redeem(store, "four") is Redeemed.WRONG
         assert await redeem(store, "four") is Redeemed.LOCKED
-    assert rows(path, "PRAGMA user_version") == [(2,)]
+    assert rows(path, "PRAGMA user_version") == [(3,)]
 
 
 async def test_code_of_version_1_is_void_and_its_key_is_in_no_file(path: Path) -> None:
@@ -93,6 +96,33 @@ async def test_every_verb_works_on_what_was_version_1(path: Path) -> None:
 
     assert tables(path) == tables(path.with_name("new.db"))
     assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_state_of_version_2_keeps_all_it_has_and_takes_asks(path: Path) -> None:
+    database(
+        path,
+        f"""
+        PRAGMA journal_mode = WAL; BEGIN; {VERSION_1} {VERSION_2}
+        INSERT INTO identity VALUES ('0123456789abcdef', '{SEAL.fingerprint}');
+        INSERT INTO token (id, digest, role, label, created)
+            VALUES ('a', x'{A.digest.hex()}', 'client', 'laptop', 1.0);
+        INSERT INTO replay (seen, expires) VALUES ('seen', {NOW + 60});
+        PRAGMA user_version = 2; COMMIT;
+        """,
+    )
+    assert fingerprint_of(str(path)) == SEAL.fingerprint
+    async with opened(path) as store:
+        assert store.instance == "0123456789abcdef"
+        assert await store.tokens.list(NOW) == [A]
+        assert not await store.replays.first("seen", NOW + 60, NOW)
+        assert await store.asks.put(ASK, NOW) == ASK
+        assert await store.grants.list(NOW) == []
+        assert await store.stops.list(NOW) == []
+    async with opened(path.with_name("new.db")):
+        pass
+
+    assert tables(path) == tables(path.with_name("new.db"))
+    assert rows(path, "PRAGMA user_version") == [(3,)]
 
 
 async def test_version_1_has_no_fingerprint_and_looking_for_it_changes_nothing(path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from proxy.decision import ConfigError
 from proxy.exchange import Role
 from proxy.scope import Minting
 from proxy.seal import Seal
+from proxy.state.approvals import Ask, Standing, StandingGrant, Stop, StopKind
 from proxy.state.letters import Letter, Put
 from proxy.state.sqlite.store import SqliteStore, fingerprint_of
 from proxy.state.store import Begun, Claim, Redeemed, TokenRecord
@@ -24,6 +26,9 @@ OTHER = Seal(bytes(32))
 TOKEN = TokenRecord("a", b"digest", Role.CLIENT, "", NOW)
 CLAIM = Claim("key", "shelf", "fingerprint", 10, NOW + 60, NOW + 600)
 LETTER = Letter("id", "slack", b"sealed" * 100, NOW, NOW)
+ASK = Ask("a", "agent", "shell", "binding", b"sealed", detached=True, created=NOW, expires=NOW + 60)
+GRANT = StandingGrant("a", "agent", "fs.*", "operator", NOW, NOW + 60)
+STOP = Stop("a", StopKind.ALL, "", "why", "operator", NOW)
 
 
 # The key.
@@ -107,6 +112,11 @@ async def everything_put(store: SqliteStore) -> None:
     assert (await store.once.begin(CLAIM, NOW)).begun is Begun.FRESH
     assert await store.replays.first("seen", NOW + 60, NOW)
     assert await store.inbox.put(LETTER) is Put.STORED
+    assert await store.asks.put(ASK, NOW) == ASK
+    assert await store.asks.decide({"a": NOW + 60}, approve=True, by="operator", now=NOW)
+    assert await store.asks.take("a", "binding", "holder", NOW)
+    assert await store.grants.add(GRANT, NOW)
+    assert await store.stops.add(STOP, NOW)
 
 
 async def assert_everything_is_there(store: SqliteStore) -> None:
@@ -114,6 +124,11 @@ async def assert_everything_is_there(store: SqliteStore) -> None:
     assert (await store.once.begin(CLAIM, NOW)).begun is Begun.RUNNING
     assert not await store.replays.first("seen", NOW + 60, NOW)
     assert await store.inbox.claim(NOW, NOW) == LETTER
+    taken = replace(ASK, standing=Standing.TAKEN, decided_by="operator")
+    assert await store.asks.list(NOW) == [taken]
+    assert not await store.asks.take("a", "binding", "holder", NOW)
+    assert await store.grants.list(NOW) == [GRANT]
+    assert await store.stops.list(NOW) == [STOP]
 
 
 async def test_nothing_is_lost_on_a_full_disk_and_everything_works_again(small_disk: Path) -> None:
@@ -138,6 +153,8 @@ async def assert_verbs_find_no_room(store: SqliteStore) -> None:
         await store.inbox.put(Letter("large", "slack", large, NOW, NOW))
     with pytest.raises(OSError, match="full"):
         await store.once.finish("key", large)
+    with pytest.raises(OSError, match="full"):
+        await store.asks.finish("a", "holder", large, NOW + 60)
     with pytest.raises(OSError, match="full"):
         await store.codes.put("274659", Minting("x" * 200_000), NOW)
     for number in range(200):
