@@ -117,11 +117,17 @@ def broken(_arguments: Json) -> Json:
     raise web.HTTPInternalServerError(text="Traceback: the tool fell over")
 
 
+def publish(arguments: Json) -> Json:
+    """Publish a text, or rather say so."""
+    return {"published": len(str(arguments.get("text", "")))}
+
+
 TOOLS: dict[str, Callable[[Json], Json]] = {
     "add": add,
     "weather": weather,
     "leak": leak,
     "broken": broken,
+    "publish": publish,
 }
 
 

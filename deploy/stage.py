@@ -162,9 +162,10 @@ class Stage:
                 ],
             },
             "autonomy": {
-                "level": "full",
+                "level": "supervised",
                 "workspace_dir": str(self.workspace),
-                "allowed_commands": ["ls", "cat", "echo", "grep", "sleep"],
+                "allowed_commands": ["ls", "cat", "echo", "grep", "sleep", "find"],
+                "auto_approve": ["shell", "file_*", "add", "leak"],
             },
             "tools": {
                 "add": {
@@ -176,6 +177,11 @@ class Stage:
                     "effect": "read",
                     "backend": "upstream",
                     "description": "Answers with a secret.",
+                },
+                "publish": {
+                    "effect": "write",
+                    "backend": "upstream",
+                    "description": "Publishes a text; the owner is asked.",
                 },
             },
             "runtime": {"docker": {"image": IMAGE}},

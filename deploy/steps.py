@@ -1,11 +1,13 @@
 """The steps of the tour: what is asked of Sidegate, and what each answer must be."""
 
+import asyncio
 import hmac
 import json
 import re
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 
 import aiohttp
 from demo_agent import FAKE_SECRET
@@ -36,6 +38,8 @@ class Tour:
             ("A command of the allowlist runs in a container without network", self.allowed),
             ("Another command does not, and the answer says what to do", self.denied),
             ("Nor does one inside an allowed one", self.substitution),
+            ("Nor does an option that runs other programs", self.option),
+            ("A pipe of allowed programs runs, with its errors thrown away", self.pipe),
             ("Nor does a path that leaves the workspace", self.escape),
             ("Nor a link that does", self.symlink),
             ("Files of the workspace can be written and read", self.files),
@@ -46,6 +50,9 @@ class Tour:
             ("A streamed answer streams, without the secret in it", self.stream),
             ("A tool of the agent's", self.upstream_tool),
             ("A tool of the agent's that lets a secret slip", self.leak),
+            ("A call that the owner is asked about, and allows once", self.approved),
+            ("Stop everything; only the owner lets it go on", self.stopped),
+            ("Why? Every layer's word on a call, without making it", self.explained),
             ("What reached the agent: its own credential, never the client's", self.seen),
             ("Each layer counts what it decided", self.metrics),
             ("A token for a script may have bounds", self.bounds),
@@ -158,8 +165,16 @@ class Tour:
         self.served(answer)
         listed = answer.value("tools")
         names = {tool.get("name") for tool in listed} if isinstance(listed, list) else set()
-        missing = {"shell", "file_read", "file_write", "file_list", "add", "leak"} - names
-        self.narrator.expect("all six tools are listed", found=missing, wanted=set())
+        missing = {
+            "shell",
+            "file_read",
+            "file_write",
+            "file_list",
+            "add",
+            "leak",
+            "publish",
+        } - names
+        self.narrator.expect("all seven tools are listed", found=missing, wanted=set())
 
     async def allowed(self) -> None:
         """A command that may run."""
@@ -178,7 +193,68 @@ class Tour:
     async def substitution(self) -> None:
         """A command within a command."""
         answer = await self.tool("shell", command="echo $(rm x)")
-        self.refused(answer, 403, "command-not-plain", "authorization")
+        self.refused(answer, 403, "command-unknowable", "authorization")
+
+    async def option(self) -> None:
+        """A program that an allowed one would start."""
+        answer = await self.tool("shell", command="find . -name hello.txt -exec rm {} +")
+        self.refused(answer, 403, "command-not-allowed", "authorization")
+
+    async def pipe(self) -> None:
+        """Two programs of the allowlist."""
+        answer = await self.tool("shell", command="ls hello.txt nothing 2>/dev/null | grep hello")
+        if self.ran(answer):
+            found = answer.value("result", "stdout")
+            self.narrator.expect("one is listed", found=found, wanted="hello.txt\n")
+
+    async def approved(self) -> None:
+        """A call that waits, the owner's word, and its answer; the same call asks again."""
+        headers = {"Prefer": "respond-async"}
+        wish = {"arguments": {"text": "Hello, world."}}
+        answer = await self.call("POST", "/tools/publish", wish, headers=headers)
+        self.narrator.expect("the answer is 202: later", found=answer.status, wanted=202)
+        request = str(answer.value("request_id"))
+        status, printed = await self.sidegate("approvals", "list")
+        self.narrator.expect("the owner sees it", found=request in printed, wanted=True)
+        status, _ = await self.sidegate("approvals", "approve", request)
+        self.narrator.expect("sidegate approvals approve works", found=status, wanted=0)
+        done = await self.later(request)
+        self.served(done)
+        again = await self.call("POST", "/tools/publish", wish, headers=headers)
+        other = again.value("request_id")
+        self.narrator.expect("once is once", found=other == request, wanted=False)
+        await self.sidegate("approvals", "deny", str(other))
+        self.refused(await self.later(str(other)), 403, "approval-refused", "authorization")
+
+    async def later(self, request: str) -> Answer:
+        """The answer to a call that was to come later, as soon as it is there."""
+        for _ in range(50):
+            answer = await self.fetch(
+                "GET",
+                f"{self.stage.gateway}/requests/{request}",
+                {"Authorization": f"Bearer {self.token}"},
+                None,
+            )
+            if answer.status != HTTPStatus.ACCEPTED:
+                break
+            await asyncio.sleep(0.1)
+        return await self.call("GET", f"/requests/{request}")
+
+    async def stopped(self) -> None:
+        """The owner's emergency brake."""
+        status, _ = await self.sidegate("stop-all", "--why", "lunch")
+        self.narrator.expect("sidegate stop-all works", found=status, wanted=0)
+        self.refused(await self.tool("add", a=1, b=2), 503, "stopped-by-operator", "authorization")
+        status, _ = await self.sidegate("resume")
+        self.narrator.expect("sidegate resume works", found=status, wanted=0)
+        self.served(await self.tool("add", a=1, b=2))
+
+    async def explained(self) -> None:
+        """The verdict on a call that is not made."""
+        status, printed = await self.sidegate("explain", "shell", "sleep 1; rm -rf /")
+        self.narrator.expect("sidegate explain works", found=status, wanted=0)
+        named = "command-not-allowed" in printed
+        self.narrator.expect("it names the reason", found=named, wanted=True)
 
     async def escape(self) -> None:
         """A path with dots."""

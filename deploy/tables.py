@@ -66,7 +66,8 @@ def _sections(model: type[BaseModel], prefix: str) -> Iterator[str]:
 def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if _kind(field) != "section" or _model(field) is None:
-            yield f"| `{prefix}{name}` | {_default(field)} | {_text(field.description or '')} |\n"
+            key = f"{prefix}{field.alias or name}"
+            yield f"| `{key}` | {_default(field)} | {_text(field.description or '')} |\n"
 
 
 def _table(rows: list[str]) -> str:

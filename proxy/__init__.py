@@ -18,8 +18,9 @@ Modules stand on floors and import only from floors below; layers never import e
     2  protocols state                              the wire and the memory
     3  network authentication authorization isolation protection
     4  trace metrics audit hints running readiness  what is known of it
-       places mounting operations routes pipeline delivery upkeep
+       places mounting operator routes pipeline delivery
+       detached upkeep
     5  server connection listeners                  the edge
-    6  app assembly admin explain logs              put together
-    7  cli command operator_cli
+    6  app assembly admin logs limiters explain     put together
+    7  cli
 """

@@ -1,5 +1,5 @@
 """`python -m proxy` is `sidegate`."""
 
-from proxy.cli import main
+from proxy.cli.main import main
 
 main(prog_name="sidegate")

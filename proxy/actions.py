@@ -50,10 +50,17 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """Call a tool by its policy name."""
+    """Call a tool by its policy name.
+
+    `detach`: answer at once, and do it apart. `ask`: the approval that it is resumed under.
+    `inner`: the tools that layer 3 found to be called through it.
+    """
 
     tool: str
     arguments: Mapping[str, Json]
+    detach: bool = False
+    ask: str = ""
+    inner: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +98,51 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruling:
+    """What an operator decides on calls that wait, all of them or none.
+
+    With `seconds` or `session`, the principal may go on using the tool that long without asking.
+    """
+
+    ids: tuple[str, ...]
+    approve: bool
+    seconds: float | None = None
+    session: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """What an operator stops: a tool, a principal or, with neither, everything."""
+
+    tool: str | None = None
+    principal: str | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which calls an operator wants to see: those that wait, or `everything`."""
+
+    everything: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A call that an operator asks about, as it was written; nothing is done."""
+
+    body: Mapping[str, Json]
+
+
+Detail = Minting | Ruling | Halt | Selection | Question
+
+
+@dataclass(frozen=True, slots=True)
 class Operate:
     """Something that Sidegate itself does, such as `tokens.revoke`, to `subject`."""
 
     verb: str
     subject: str = ""
-    minting: Minting | None = None
+    detail: Detail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +152,32 @@ class Challenge:
     answer: Json
 
 
-Action = ToolCall | Message | Forward | Listing | Operate | Challenge
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """The answer to a call that was done apart from its request. `owner`: whose it must be."""
+
+    request_id: str
+    owner: str = ""
+
+
+Action = ToolCall | Message | Forward | Listing | Operate | Challenge | Collect
+
+
+def _hides_nothing(_name: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class OpenPath:
     """A path opened beneath the workspace: the descriptor decides, the name is for display.
 
-    For a write, `descriptor` is the parent folder and `leaf` the name to replace in it.
+    For a write, `descriptor` is the parent folder and `leaf` the name to replace in it. For a
+    listing, `hides` says which names in it are not shown.
     """
 
     descriptor: int
     leaf: str = ""
+    hides: Callable[[str], bool] = field(default=_hides_nothing, compare=False, repr=False)
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -183,12 +243,13 @@ class Known:
     """The answer followed from the decision itself."""
 
     value: Json
+    status: int = 200
 
 
 FilePlan = FileRead | FileWrite | FileList
 
 
-Plan = Command | FilePlan | Invoke | Relay | Enqueue | Operate | Known
+Plan = Command | FilePlan | Invoke | Relay | Enqueue | Operate | Collect | Known
 
 
 def release(plan: Plan) -> None:

@@ -3,31 +3,46 @@
 Where no Sidegate runs, the state is opened under its lock and the same operation is done on it.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from proxy.actions import Json, Operate
+from proxy.actions import Json
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
+from proxy.authorization.approvals import Approvals
+from proxy.authorization.stops import Stops
 from proxy.config.listening import reachable
+from proxy.config.masked import secret_values
 from proxy.config.model import Config
-from proxy.decision import Allow, Malformed
+from proxy.decision import Allow, Denied, Deny, Malformed
 from proxy.exchange import Clock, Document
 from proxy.metrics import Metrics
-from proxy.operations import About, Operations
+from proxy.operator.desk import Desk
+from proxy.operator.names import Names
+from proxy.operator.operations import About, Operations
 from proxy.places import Places
-from proxy.protocols.operator import Wish
+from proxy.protection.redactor import Redactor
+from proxy.protocols.operator import OperationCodec
 from proxy.protocols.strict_json import dumps, loads
+from proxy.reasons import Layer, Reason
 from proxy.routes import OPERATIONS
 from proxy.running import Running
+from proxy.seal import Seal
 from proxy.state.opening import open_seal, open_store
 from proxy.state.owner import Ownership
+from proxy.state.store import Store
 
 _SECONDS = 30.0
+_LONGEST_EVENT = 1 << 23  # a snapshot is one line
+_OF_A_RUNNING_ONE = frozenset({"status", "approvals.events", "explain"})
+_NOT_NOW = frozenset(
+    {Reason.APPROVAL_STALE, Reason.STANDING_GRANT_REFUSED, Reason.STOPPED_BY_OPERATOR}
+)
 
 
 @dataclass(frozen=True)
@@ -45,17 +60,42 @@ class Admin:
         answer = await self._ask(verb, subject, wish or {})
         if answer is not None:
             return answer
-        if verb == "status":
+        if verb in _OF_A_RUNNING_ONE:
             raise OSError(f"no sidegate is running on the state in {self.places.folder}")
+        codec = _codec(verb)
         async with AsyncExitStack() as stack:
             operations = await self._operations(stack)
-            minting = Wish.model_validate(wish or {}).minting
-            done = await operations.do(Operate(verb, subject, minting))
+            try:
+                done = await operations.do(codec.operation(subject, wish or {}), _by())
+            except Malformed as malformed:
+                done = Deny(malformed.reason)
             match done:
                 case Allow(value=Document() as document):
-                    return _with_credential(verb, document)
-                case _:
-                    raise LookupError(subject)
+                    # As it would have come over the socket.
+                    return codec.with_credential(loads(dumps(document.value)), document.issued)
+                case Deny(reason=reason):
+                    raise _refusal(reason, subject)
+        raise OSError(f"{verb} has no answer that could be shown here")
+
+    async def watch(self) -> AsyncGenerator[str, None]:
+        """The lines of the running Sidegate's events, as they come; raises OSError."""
+        connector = aiohttp.UnixConnector(self.places.socket)
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=_SECONDS)
+        _, path = _where("approvals.events", "")
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, read_bufsize=_LONGEST_EVENT
+        ) as session:
+            try:
+                async with session.get(f"http://sidegate{path}") as response:
+                    if response.status != 200:
+                        raise _refused(await response.read(), "")
+                    async for line in response.content:
+                        yield line.decode().rstrip("\n")
+            except aiohttp.ClientConnectorError as error:
+                folder = self.places.folder
+                raise OSError(f"no sidegate is running on the state in {folder}") from error
+            except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+                raise OSError("the running sidegate does not answer") from error
 
     async def _operations(self, stack: AsyncExitStack) -> Operations:
         """The operations on the state itself."""
@@ -80,11 +120,23 @@ class Admin:
             ),
             lambda: None,
             _never,
+            self._desk(store, key),
+            _no_answer,
         )
+
+    def _desk(self, store: Store, key: Seal) -> Desk:
+        """Nobody waits here, and no session goes on."""
+        approvals = Approvals(store.asks, store.grants, key, self.clock, "", "")
+        stops = Stops(store.stops, self.clock, self.places.stop)
+        redactor = Redactor(secret_values(self.config))
+        names = Names.of(self.config, store.tokens, self.clock)
+        return Desk.of(approvals, stops, Running(), redactor.find, names)
 
     async def _ask(self, verb: str, subject: str, wish: Mapping[str, Json]) -> Json:
         """The answer of the running Sidegate, None where there is none."""
         method, path = _where(verb, subject)
+        if method == "GET" and wish:
+            path, wish = f"{path}?{urlencode(wish)}", {}  # a GET has no body
         headers = {"Content-Type": "application/json"} if wish else {}
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         connector = aiohttp.UnixConnector(self.places.socket)
@@ -101,22 +153,41 @@ class Admin:
                 return None
             except (aiohttp.ClientError, TimeoutError) as error:
                 raise OSError("the running sidegate does not answer") from error
-        if response.status == 404:
-            raise LookupError(subject)
         if response.status != 200:
-            raise OSError(f"the running sidegate refused: {_why(data)}")
+            raise _refused(data, subject)
         return loads(data)
 
 
-def _why(data: bytes) -> str:
-    """What a refusal says, and what to do about it."""
+def _refused(data: bytes, subject: str) -> Exception:
+    """What the running Sidegate's refusal is here."""
     try:
         problem = loads(data)
     except Malformed:
         problem = None
     if not isinstance(problem, Mapping):
-        return data.decode("utf-8", "replace")
-    return f"{problem.get('detail')} {problem.get('remedy')}"
+        return OSError(f"the running sidegate refused: {data.decode('utf-8', 'replace')}")
+    known = next((reason for reason in Reason if reason.code == problem.get("code")), None)
+    if known is not None:
+        return _refusal(known, subject)
+    return OSError(f"the running sidegate refused: {problem.get('detail')}")
+
+
+def _refusal(reason: Reason, subject: str) -> Exception:
+    """A refusal as the commands tell it: there is no such thing, not now, or not at all."""
+    if reason in (Reason.OPERATION_UNKNOWN, Reason.ROUTE_UNKNOWN):
+        return LookupError(subject)
+    if reason in _NOT_NOW:
+        return Denied(Layer.ISOLATION, reason)
+    return OSError(f"sidegate refused: {reason.detail} {reason.remedy}")
+
+
+def _codec(verb: str) -> OperationCodec:
+    return next(codec for _, _, codec in OPERATIONS if codec.verb == verb)
+
+
+def _by() -> str:
+    """Whoever runs the command, named as over the socket."""
+    return f"uid-{os.getuid()}"
 
 
 def _where(verb: str, subject: str) -> tuple[str, str]:
@@ -127,18 +198,12 @@ def _where(verb: str, subject: str) -> tuple[str, str]:
     return next(iter(methods)), path.replace("{id}", quote(subject, safe=""))
 
 
-def _with_credential(verb: str, document: Document) -> Json:
-    # As it would have come over the socket.
-    value = loads(dumps(document.value))
-    assert isinstance(value, Mapping)
-    if document.issued is None:
-        return value
-    name = "link" if verb == "links.create" else "token"
-    return {**value, name: document.issued}
-
-
 async def _never() -> None:
     """Nobody is counted where nobody serves."""
+
+
+async def _no_answer(_: Json) -> Json:
+    return None
 
 
 async def _nothing() -> list[str]:

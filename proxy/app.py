@@ -15,13 +15,14 @@ import structlog
 from proxy.config.listening import hosts_of, reachable
 from proxy.config.model import Config
 from proxy.delivery import Deliveries
+from proxy.detached import Detached
 from proxy.exchange import Listener
 from proxy.isolation.docker import DockerSandbox
 from proxy.listeners import LOCAL, open_addresses, open_local
 from proxy.network.bind import Binding
 from proxy.network.providers import CLIENT_HEADER
 from proxy.network.tunnel import Tunnel
-from proxy.operations import Operations
+from proxy.operator.operations import Operations
 from proxy.places import Places
 from proxy.routes import Table
 from proxy.server import Door, Server
@@ -46,6 +47,7 @@ class App:
     server: Server
     operations: Operations
     deliveries: Deliveries
+    detached: Detached
     tunnel: Tunnel
     sandbox: DockerSandbox
     cautions: tuple[str, ...]
@@ -62,6 +64,9 @@ class App:
             self.begin(stack, self._survey())
             self.begin(stack, look_after(self.operations.tokens, self.server.running))
             self.begin(stack, self.deliveries.run())
+            self.begin(stack, self.detached.run())
+            self.begin(stack, self.operations.desk.halts.enforce())
+            self.begin(stack, self.operations.desk.feed.count())
             if "tunnel" in self.ports:
                 self.begin(stack, self.tunnel.run(self._tunnel_host(), self.ports["tunnel"]))
             self.ready.set()

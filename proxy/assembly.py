@@ -4,8 +4,9 @@ import asyncio
 import signal
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import version
 
 import aiohttp.http_parser
@@ -17,36 +18,46 @@ from proxy.audit import STRANGERS_EACH_MINUTE, AuditFile, AuditLog
 from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import Machine, TokenBook, hash_token
-from proxy.authorization.commands import CommandParser, find_parser
-from proxy.authorization.paths import Workspace
+from proxy.authorization.approvals import Approvals, boot_of
+from proxy.authorization.paths.workspace import Workspace
+from proxy.authorization.shell.parser import CommandParser, find_parser
+from proxy.authorization.stops import Stops
 from proxy.config.loader import Loaded
 from proxy.config.masked import secret_values
 from proxy.config.model import Config
 from proxy.connection import Limits
 from proxy.delivery import Deliveries
+from proxy.detached import Detached
 from proxy.exchange import Role
+from proxy.explain.explainer import Explainer
+from proxy.explain.ruleset import in_force
 from proxy.hints import Hints
+from proxy.isolation.answers import Answers
 from proxy.isolation.docker import DockerSandbox
 from proxy.isolation.inbox import DurableInbox
 from proxy.isolation.once import Keeping, Once
 from proxy.isolation.upstream import Upstream
 from proxy.isolation.workspace import WorkspaceFiles
-from proxy.limits import Limiter, Share, per_minute
+from proxy.limiters import keys_of, limiters, tool_limiter
+from proxy.limits import Share
 from proxy.listeners import raise_descriptors
 from proxy.metrics import Metrics
 from proxy.mounting import mounted
 from proxy.network.bind import Binding
 from proxy.network.tunnel import Tunnel
-from proxy.operations import About, Operations
-from proxy.pipeline import Services, build_pipeline
+from proxy.operator.desk import Desk
+from proxy.operator.names import Names
+from proxy.operator.operations import About, Operations
+from proxy.pipeline import Services, build_pipeline, build_policy
 from proxy.places import Places, open_workspace
+from proxy.places import cautions as places_cautions
 from proxy.protection.redactor import Redactor
 from proxy.readiness import Readiness
 from proxy.routes import Table, tables
 from proxy.running import Running
 from proxy.scope import Scope
 from proxy.server import Server
-from proxy.state.opening import buckets_of, cautions, open_seal, open_store
+from proxy.state.opening import cautions, open_seal, open_store
 from proxy.state.owner import Ownership
 from proxy.state.store import Store
 
@@ -110,14 +121,24 @@ async def build(
     metrics.watch("sandbox_active", "Sandboxes that exist now.", lambda: sandbox.active)
     upstream = Upstream(config.upstream.url, _upstream_headers(config))
     stack.push_async_callback(upstream.aclose)
-    limiters = _limiters(config, store)
-    metrics.watch("ratelimit_keys", "Keys with a rate of their own.", _keys_of(limiters))
+    rates = limiters(config, store)
+    metrics.watch("ratelimit_keys", "Keys with a rate of their own.", keys_of(rates))
     tunnel = Tunnel(config.tunnel, environ, lambda sentence: log.info("tunnel", about=sentence))
     once = Once(store.once, seal, time.time, _keeping(config))
     stack.push_async_callback(once.aclose)
     pairing = Pairing(store.codes, store.links, time.time)
     tokens = _token_book(config, store)
     running, woken = Running(once), asyncio.Event()
+    boot = boot_of(store.instance, uuid.uuid4().hex)
+    approvals = Approvals(store.asks, store.grants, seal, time.time, store.instance, boot)
+    stops = Stops(store.stops, time.time, places.stop)
+    desk = Desk.of(
+        approvals, stops, running, redactor.find, Names.of(config, store.tokens, time.time)
+    )
+    metrics.watch("approvals_pending", "Calls that wait.", lambda: desk.feed.pending)
+    parser = CommandParser(find_parser())
+    policy = build_policy(config, parser, workspace)
+    explainer = Explainer(in_force(loaded, policy), stops.refusal)
     ports: dict[str, int] = {}
     operations = Operations(
         store,
@@ -136,15 +157,16 @@ async def build(
             lambda: admin_url(config, ports),
         ),
         woken.set,
-        limiters["pair"].clear,
+        rates["pair"].clear,
+        desk,
+        explainer.explain,
     )
     services = Services(
-        limiters,
+        rates,
+        partial(tool_limiter, config, store),
         pairing,
         tokens,
         channels,
-        CommandParser(find_parser()),
-        workspace,
         redactor,
         once,
         sandbox,
@@ -152,11 +174,15 @@ async def build(
         upstream,
         DurableInbox(store.inbox, seal, time.time, woken.set),
         operations,
+        Answers(store.asks, seal, time.time),
+        approvals,
+        stops,
     )
-    pipeline = build_pipeline(config, services)
+    pipeline = build_pipeline(config, services, policy)
     deliveries = Deliveries(
-        store.inbox, seal, time.time, woken, channels.recall, pipeline.resume, observers
+        store.inbox, seal, time.time, woken, channels.recall, pipeline.resume, observers, running
     )
+    detached = Detached(approvals, pipeline.recall, pipeline.resume, observers, running)
     server = Server(
         pipeline,
         observers,
@@ -174,9 +200,10 @@ async def build(
         server,
         operations,
         deliveries,
+        detached,
         tunnel,
         sandbox,
-        await cautions(store),
+        (*await cautions(store), *places_cautions(loaded, workspace)),
         ports,
     )
 
@@ -184,26 +211,6 @@ async def build(
 def _route_names(table_of: Mapping[str, Table]) -> tuple[str, ...]:
     rows = (route for table in table_of.values() for route in table)
     return (*sorted({route.name for route in rows}), "inbox", "none")
-
-
-def _limiters(config: Config, store: Store) -> Mapping[str, Limiter]:
-    """A limiter for each rate; replicas on one store count together."""
-    section = config.gateway
-    rates = {
-        "pair": section.pair_rate_limit_per_minute,
-        "webhook": section.webhook_rate_limit_per_minute,
-        "tools": section.tool_rate_limit_per_minute,
-    }
-    return {
-        policy: per_minute(
-            policy, rate, max_keys=section.rate_limit_max_keys, buckets=buckets_of(store)
-        )
-        for policy, rate in rates.items()
-    }
-
-
-def _keys_of(limiters: Mapping[str, Limiter]) -> Callable[[], float]:
-    return lambda: sum(limiter.keys() for limiter in limiters.values())
 
 
 def _limits(config: Config) -> Limits:

@@ -13,8 +13,8 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from proxy.actions import Json, Operate, ToolCall
-from proxy.decision import Allow, Deny
+from proxy.actions import Detail, Halt, Json, Operate, Ruling, ToolCall
+from proxy.decision import Allow, Deny, Facts
 from proxy.exchange import Address, Clock, Grant, Role
 from proxy.limits import Share
 from proxy.protocols.strict_json import dumps
@@ -23,6 +23,8 @@ from proxy.trace import Outcome, Step, Trace
 # What is allowed to lag behind: past it, the next row waits for the disk like an acting one.
 MAX_LAG = 1000
 STRANGERS_EACH_MINUTE = 60
+# What an operator has written: whatever it is, it is redacted, and kept as far as this.
+_SAID = {"subject": 100, "ids": 65536, "of": 300, "why": 300}
 
 
 class AuditFile:
@@ -104,6 +106,7 @@ class AuditLog:
         match step.decision:
             case Allow(value=Grant() as grant) if grant.principal.role is not Role.PUBLIC:
                 row = {"event": "grant", **_subject(trace), **_digest(grant)}
+                row |= _observed(step.decision.facts)
                 await self._append(row, wait=grant.acting)
             case Deny(reason=reason, evidence=evidence) if await self._has_room(trace):
                 row = {"event": "denial", **_subject(trace), "layer": step.layer.value}
@@ -133,8 +136,8 @@ class AuditLog:
 
     async def _append(self, row: dict[str, Json], *, wait: bool) -> None:
         time = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        if "subject" in row:  # an operator may have given a token in the place of its id
-            row["subject"] = self._redact(str(row["subject"]))[:100]
+        for key in _SAID.keys() & row.keys():  # it may be a token in the place of its id
+            row[key] = self._redact(str(row[key]))[: _SAID[key]]
         await self._file.append(dumps({"time": time, **row}) + b"\n", wait=wait)
 
 
@@ -153,7 +156,26 @@ def _subject(trace: Trace) -> dict[str, Json]:
         elif isinstance(grant.action, Operate):
             subject["verb"] = grant.action.verb
             subject["subject"] = grant.action.subject
+            subject |= _detail(grant.action.detail)
     return subject
+
+
+def _observed(facts: Facts) -> dict[str, Json]:
+    """What would have refused it, were rules not only observed."""
+    return {"observed": facts["observed"].code} if "observed" in facts else {}
+
+
+def _detail(detail: Detail | None) -> dict[str, Json]:
+    """What an operator decides or stops, which must be known later."""
+    match detail:
+        case Ruling(ids, approve, seconds, session):
+            lasting = {"for": "session" if session else seconds} if session or seconds else {}
+            decision = "approve" if approve else "deny"
+            return {"ids": " ".join(ids), "decision": decision, **lasting}
+        case Halt(tool, principal, why):
+            wanted = {"tool": tool, "of": principal, "why": why}
+            return {key: value for key, value in wanted.items() if value}
+    return {}
 
 
 def _address(trace: Trace) -> Address | None:

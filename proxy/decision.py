@@ -51,6 +51,14 @@ class Facts(TypedDict, total=False):
     """How that ended: verified, invalid, stale, replayed, closed or denied."""
     rule: str
     """The configuration key that decided, e.g. `autonomy.allowed_commands`."""
+    known: str
+    """What of Sidegate's own tables decided, e.g. `git -c: runs other programs`."""
+    observed: Reason
+    """What would have refused this, were rules not only observed."""
+    waited: float
+    """Seconds that a human took to decide, which are not the layer's."""
+    approval: str
+    """The id of the approval that this was done under."""
     runtime: str
     """Where a command ran: docker."""
     result: str

@@ -30,7 +30,7 @@ from proxy.isolation.attempt import NOT_ALLOWED, UNKNOWN, UNREADABLE, Attempt, E
 from proxy.isolation.inbox import Posted, opened
 from proxy.protocols.idempotency import with_key
 from proxy.protocols.rest import RestCodec
-from proxy.running import Ended
+from proxy.running import Ended, Running
 from proxy.seal import Seal
 from proxy.state.letters import Inbox, Letter
 from proxy.trace import Observer, Trace
@@ -84,6 +84,7 @@ class Deliveries:
     recall: Recall
     resume: Resume
     observers: tuple[Observer, ...]
+    running: Running
     pace: Pace = Pace()
     _running: set["asyncio.Task[None]"] = field(default_factory=set)
     _away: bool = False
@@ -150,6 +151,12 @@ class Deliveries:
     async def _send(self, attempt: Attempt, inbound: Inbound, principal: Principal) -> None:
         """The way of a request from layer 3 on. What it answers nobody waits for."""
         trace = Trace(inbound, self.observers, principal=principal)
+        with self.running.entered(trace):
+            await self._bring(attempt, inbound, principal, trace)
+
+    async def _bring(
+        self, attempt: Attempt, inbound: Inbound, principal: Principal, trace: Trace
+    ) -> None:
         status, cancelled = 0, Ended.BROKEN_OFF.value
         try:
             async with asyncio.timeout(self.pace.attempt):

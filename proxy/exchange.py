@@ -11,7 +11,7 @@ All are frozen: a skipped layer is a type error, not a silent hole.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -184,7 +184,8 @@ class OnceKey:
 class Grant:
     """Permission in hand: who may do what, and exactly how it will be done.
 
-    With `once`, it is done once under that key, and answered again from memory.
+    With `once`, it is done once under that key, and answered again from memory. `unspent` gives
+    back what was counted for it, where it was not done after all.
     """
 
     request_id: str
@@ -194,6 +195,7 @@ class Grant:
     plan: Plan
     acting: bool
     once: OnceKey | None = None
+    unspent: "Callable[[], Awaitable[None]] | None" = field(default=None, compare=False, repr=False)
 
     def close(self) -> None:
         """Give back the open file, if the plan holds one."""
@@ -212,12 +214,14 @@ class Frame:
 class Document:
     """An answer that is known as a whole: a JSON value, with the HTTP status where it has one.
 
-    `issued` is a credential made for this very answer, which the value does not hold.
+    `issued` is a credential made for this very answer, which the value does not hold. `masked`: it
+    is for an operator, and has placeholders for secrets already.
     """
 
     value: Json
     status: int = 200
     issued: str | None = field(default=None, repr=False)
+    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,13 +229,14 @@ class Stream:
     """An answer that comes in pieces, with the HTTP status and headers that go before it.
 
     `release` gives back what the frames come from, whether or not they were read; it may be called
-    twice.
+    twice. `masked` as in a document.
     """
 
     status: int
     headers: Headers
     frames: AsyncIterator[Frame]
     release: Callable[[], None] = lambda: None
+    masked: bool = False
 
 
 Content = Document | Stream

@@ -18,7 +18,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from proxy.decision import Allow, Deny
+from proxy.authorization.tools.observation import OBSERVABLE
+from proxy.decision import Allow, Deny, Facts
 from proxy.network.ingress import METHODS
 from proxy.protection.redactor import RULES
 from proxy.reasons import Layer, Reason
@@ -31,6 +32,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 ALLOWED = "allowed"
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_HUMAN = (1, 5, 10, 30, 60, 120, 300, 900, 1800, 3600)
 CHANNELS = ("webhook", "telegram", "discord", "slack", "whatsapp", "github", "standard")
 _VERIFICATIONS = ("verified", "invalid", "stale", "replayed", "closed", "denied")
 _SANDBOX_RESULTS = ("ok", "failed", "timeout", "oom", "lost")
@@ -55,6 +57,9 @@ class Metrics:
         self._verifications = self._counter(
             "webhook_verifications", "Webhooks verified.", ("channel", "result")
         )
+        self._waits = self._histogram(
+            "approval_wait", "Time that a human took to decide.", (), _HUMAN
+        )
         self._sandbox_runs = self._counter(
             "sandbox_runs", "Commands that ran.", ("runtime", "result")
         )
@@ -71,12 +76,7 @@ class Metrics:
         self._start_at_zero(routes)
 
     def _start_at_zero(self, routes: tuple[str, ...]) -> None:
-        for layer in Layer:
-            self._decisions.labels(layer, "allow", ALLOWED)
-            self._layer_seconds.labels(layer)
-            for reason in Reason:
-                if reason.layer in (None, layer):
-                    self._decisions.labels(layer, "deny", reason.code)
+        self._start_decisions_at_zero()
         for route in routes:
             self._request_seconds.labels(route)
         for result in ("paired", "wrong", "locked"):
@@ -90,6 +90,16 @@ class Metrics:
         self._sandbox_seconds.labels("docker")
         for rule in RULES:
             self._redactions.labels(rule)
+
+    def _start_decisions_at_zero(self) -> None:
+        for layer in Layer:
+            self._decisions.labels(layer, "allow", ALLOWED)
+            self._layer_seconds.labels(layer)
+            for reason in Reason:
+                if reason.layer in (None, layer):
+                    self._decisions.labels(layer, "deny", reason.code)
+        for reason in OBSERVABLE:
+            self._decisions.labels(Layer.AUTHORIZATION, "observe", reason.code)
 
     def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """A gauge that asks `value` when it is scraped."""
@@ -105,13 +115,15 @@ class Metrics:
         if isinstance(decision, Deny):
             self._decisions.labels(step.layer, "deny", decision.reason.code).inc()
         elif isinstance(decision, Allow):
-            self._decisions.labels(step.layer, "allow", ALLOWED).inc()
+            self._decisions.labels(step.layer, *_allowed(decision.facts)).inc()
         self._layer_seconds.labels(step.layer).observe(step.seconds)
         facts = decision.facts
         if "pairing" in facts:
             self._pairings.labels(facts["pairing"]).inc()
         if "verification" in facts:
             self._verifications.labels(facts["channel"], facts["verification"]).inc()
+        if "waited" in facts:
+            self._waits.observe(facts["waited"])
         if "runtime" in facts:
             self._sandbox_runs.labels(facts["runtime"], facts["result"]).inc()
             self._sandbox_seconds.labels(facts["runtime"]).observe(step.seconds)
@@ -153,6 +165,12 @@ class Metrics:
     ) -> Histogram:
         full = f"sidegate_{name}_seconds"
         return Histogram(full, text, labels, buckets=buckets, registry=self._registry)
+
+
+def _allowed(facts: Facts) -> tuple[str, str]:
+    """The decision and the reason of what was let pass."""
+    observed = facts.get("observed")
+    return ("allow", ALLOWED) if observed is None else ("observe", observed.code)
 
 
 def _status_class(status: int) -> str:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from proxy.authorization.paths import Workspace
+from proxy.authorization.paths.workspace import Workspace
 from proxy.config.model import DockerConfig
 from proxy.isolation.container import NOBODY, Owner
 from proxy.isolation.docker import Mount

@@ -6,26 +6,41 @@
 configuration, and replaced whole.
 """
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from proxy.actions import Command, Enqueue, FilePlan, Invoke, Operate, Relay
+from proxy.actions import Collect, Command, Enqueue, FilePlan, Invoke, Json, Operate, Relay
 from proxy.authentication.authenticator import Authenticator
 from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
+from proxy.authorization.approvals import Approvals, Stored
 from proxy.authorization.authorizer import Authorizer
-from proxy.authorization.catalogue import catalogue
-from proxy.authorization.commands import CommandParser
-from proxy.authorization.paths import Workspace
-from proxy.authorization.planner import Planner
+from proxy.authorization.budgets import Budgets
+from proxy.authorization.consent import Consent
+from proxy.authorization.lines import LineJudge
+from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.policy import Policy
-from proxy.config.model import AutonomyConfig, Config
+from proxy.authorization.programs.allowlist import Allowlist
+from proxy.authorization.shell.parser import CommandParser
+from proxy.authorization.stops import Stops
+from proxy.authorization.tools.calls import ToolRules
+from proxy.authorization.tools.catalogue import catalogue
+from proxy.authorization.tools.observation import Observation
+from proxy.authorization.tools.planner import Planner
+from proxy.authorization.tools.rates import Rates
+from proxy.authorization.urls.policy import UrlPolicy
+from proxy.authorization.urls.resolver import Resolve, SystemResolver
+from proxy.config.model import AutonomyConfig, Config, ToolConfig
+from proxy.config.presets import preset
 from proxy.exchange import Clean, Inbound, Principal
 from proxy.isolation.executor import Backend, Executor
 from proxy.isolation.once import Once
 from proxy.limits import Limiter
-from proxy.network.ingress import Ingress
+from proxy.network.ingress import Ingress, recalled
 from proxy.protection.redactor import Redactor
 from proxy.reasons import Layer
 from proxy.trace import Trace
@@ -55,17 +70,21 @@ class Pipeline:
         raw = await trace.step(Layer.ISOLATION, self.executor.execute(grant))
         return await trace.step(Layer.PROTECTION, self.redactor.redact(raw))
 
+    async def recall(self, stored: Stored) -> Principal | None:
+        """Who made a call that was kept, if that is still somebody; raises OSError."""
+        credential = bytes.fromhex(stored.credential)
+        return await self.authenticator.recall(credential, recalled(stored.peer))
+
 
 @dataclass(frozen=True)
 class Services:
     """What outlives a change of the configuration."""
 
     limiters: Mapping[str, Limiter]
+    tool_limiter: Callable[[int], Limiter]
     pairing: Pairing
     tokens: TokenBook
     channels: Channels
-    parser: CommandParser
-    workspace: Workspace | None
     redactor: Redactor
     once: Once
     sandbox: Backend[Command]
@@ -73,10 +92,13 @@ class Services:
     upstream: Backend[Invoke | Relay]
     inbox: Backend[Enqueue]
     operations: Backend[Operate]
+    answers: Backend[Collect]
+    approvals: Approvals
+    stops: Stops
 
 
-def build_pipeline(config: Config, services: Services) -> Pipeline:
-    """The layers for this configuration."""
+def build_pipeline(config: Config, services: Services, policy: Policy) -> Pipeline:
+    """The layers for this configuration, whose policy this is."""
     return Pipeline(
         Ingress(services.limiters),
         Authenticator(
@@ -86,28 +108,71 @@ def build_pipeline(config: Config, services: Services) -> Pipeline:
             services.limiters,
             require_pairing=config.gateway.require_pairing,
         ),
-        Authorizer(
-            build_policy(config, services.parser, services.workspace), services.limiters["tools"]
-        ),
+        _authorizer(config, services, policy),
         Executor(
             services.sandbox,
             services.files,
             services.upstream,
             services.inbox,
             services.operations,
+            services.answers,
             services.once,
         ),
         services.redactor,
     )
 
 
-def build_policy(config: Config, parser: CommandParser, workspace: Workspace | None) -> Policy:
-    """Layer 3's rules alone, which is all that `sidegate explain` needs."""
+def _authorizer(config: Config, services: Services, policy: Policy) -> Authorizer:
+    consent = Consent(services.approvals, policy, config.autonomy.approval_timeout_secs)
+    limiters, tools = services.limiters, policy.tool_rules.tools
+    rates = Rates(tools, services.tool_limiter)
+    budgets = Budgets(limiters["tools"], limiters["actions"], rates)
+    return Authorizer(policy, consent, services.stops, budgets)
+
+
+def build_policy(
+    config: Config,
+    parser: CommandParser,
+    workspace: Workspace | None,
+    resolve: Resolve | None = None,
+) -> Policy:
+    """Layer 3's rules alone, which is all that `sidegate explain` needs.
+
+    `resolve` finds the addresses of names; without it, the machine's own resolver.
+    """
     section: AutonomyConfig = config.autonomy
-    return Policy(
+    rules = ToolRules(
         section.level,
         frozenset(section.auto_approve),
         frozenset(section.always_ask),
-        catalogue(config.tools),
-        Planner(frozenset(section.allowed_commands), parser, workspace),
+        catalogue(config.tools, config.presets),
+        _planner(config, parser, workspace, resolve or SystemResolver()),
+        _observation(section),
     )
+    return Policy(rules, _version(config))
+
+
+def _planner(
+    config: Config, parser: CommandParser, workspace: Workspace | None, resolve: Resolve
+) -> Planner:
+    section, shell = config.autonomy, config.runtime.docker.shell
+    allowlist = Allowlist(section.allowed_commands)
+    lines = LineJudge(parser, allowlist, workspace, bash=shell == "bash")
+    return Planner(lines, workspace, UrlPolicy(section.allowed_domains, resolve), shell)
+
+
+def _observation(section: AutonomyConfig) -> Observation | None:
+    until = section.observed_until
+    return None if until is None else Observation(until, lambda: datetime.now(UTC))
+
+
+def _version(config: Config) -> str:
+    """A digest of all that decides on a tool call: what was approved under another is void."""
+    sections = config.model_dump(mode="json", include={"autonomy", "presets", "tools", "runtime"})
+    shipped = {name: _plain(preset(name)) for name in config.presets}
+    canonical = json.dumps([sections, shipped], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _plain(table: Mapping[str, ToolConfig]) -> Mapping[str, Json]:
+    return {key: entry.model_dump(mode="json") for key, entry in table.items()}

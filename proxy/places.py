@@ -4,11 +4,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.authorization.paths import Workspace
+from proxy.authorization.paths.workspace import Workspace
+from proxy.beneath import Opening, best_opening, walk_beneath
+from proxy.config.cautions import cautions as config_cautions
 from proxy.config.loader import Loaded
 from proxy.config.model import Config
 
 SOCKET = "admin.sock"
+STOP = "STOP"
+"""A file of this name in the state folder stops everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class Places:
 
     folder: str
     socket: str
+    stop: str
     key: str
     audit: str
     database: str | None
@@ -30,6 +35,7 @@ class Places:
         return cls(
             folder,
             os.path.join(folder, SOCKET),
+            os.path.join(folder, STOP),
             os.path.join(folder, config.secrets.key_file),
             os.path.join(folder, config.audit.path),
             os.path.join(folder, database) if database is not None else None,
@@ -45,18 +51,46 @@ def own_files(loaded: Loaded, environ: Mapping[str, str]) -> Mapping[str, str]:
         "the database": places.database,
         "the master key": places.key,
         "the audit log": places.audit,
+        **{f"the file of {key}": path for key, path in loaded.secret_files.items()},
     }
     return {what: os.path.realpath(file) for what, file in files.items() if file is not None}
 
 
-def open_workspace(loaded: Loaded, environ: Mapping[str, str]) -> Workspace | None:
-    """The workspace, or None where it does not exist: its tools are then denied."""
+def open_workspace(
+    loaded: Loaded, environ: Mapping[str, str], opening: Opening | None = None
+) -> Workspace | None:
+    """The workspace, or None where it does not exist: its tools are then denied.
+
+    `opening`: how files are opened beneath it; None: as well as this kernel can.
+    """
     section = loaded.config.autonomy
-    forbidden = (*section.forbidden_paths, *own_files(loaded, environ).values())
+    own = set(own_files(loaded, environ).values())
+    folder = os.path.realpath(section.workspace_dir)
+    around = {file for file in own if os.path.commonpath((folder, file)) == file}
+    forbidden = (*section.forbidden_paths, *(own - around))
     try:
-        return Workspace.open(section.workspace_dir, forbidden, only=section.workspace_only)
+        return Workspace.open(
+            section.workspace_dir,
+            forbidden,
+            around=around,
+            only=section.workspace_only,
+            allowed=[(root.path, root.access == "rw") for root in section.allowed_roots],
+            ignore=section.ignore,
+            opening=opening or best_opening(),
+        )
     except OSError:
         return None
+
+
+def cautions(loaded: Loaded, workspace: Workspace | None) -> list[str]:
+    """What the operator should know of the rules, and of how tools reach files: a sentence each."""
+    section = loaded.config.autonomy
+    absent = [root.path for root in section.allowed_roots if not os.path.isdir(root.path)]
+    said = config_cautions(loaded.config)
+    said += [f"there is no folder {path}, which autonomy.allowed_roots names" for path in absent]
+    if workspace is not None and workspace.main.opening is walk_beneath:
+        said.append("the kernel has no openat2, or hides it: paths are walked one by one")
+    return said
 
 
 def exposed(loaded: Loaded, environ: Mapping[str, str]) -> list[str]:

@@ -180,7 +180,7 @@ class Reason(Enum):
     TOOL_RATE_LIMITED = (
         "tool-rate-limited", Layer.AUTHORIZATION, 429,
         "Too many tool calls of yours.",
-        "Wait for Retry-After seconds, or raise gateway.tool_rate_limit_per_minute.",
+        "Wait for Retry-After seconds; sidegate explain names the rates that a tool has.",
     )
     IDEMPOTENCY_MALFORMED = (
         "idempotency-malformed", Layer.AUTHORIZATION, 400,
@@ -202,20 +202,110 @@ class Reason(Enum):
         "At autonomy level readonly only tools that read may be called.",
         "Set autonomy.level to supervised or full to let tools write or execute.",
     )
-    APPROVAL_UNAVAILABLE = (
-        "approval-unavailable", Layer.AUTHORIZATION, 403,
-        "This call needs a human's approval, and there is no approval queue to ask in.",
-        "Add the tool to autonomy.auto_approve, or set autonomy.level to full.",
+    TOOL_DENIED = (
+        "tool-denied", Layer.AUTHORIZATION, 403,
+        "This tool is switched off.",
+        "Its entry under tools: says approval: deny; only the operator can change that.",
+    )
+    WRAPPER_UNKNOWN = (
+        "wrapper-unknown", Layer.AUTHORIZATION, 403,
+        "This tool calls other tools, and it is not known how.",
+        "Declare it under tools: with dispatch, so that the inner call can be judged.",
+    )
+    ARGUMENT_NOT_ALLOWED = (
+        "argument-not-allowed", Layer.AUTHORIZATION, 403,
+        "A rule of this tool does not allow the value of an argument.",
+        "Send a value that the rules of the tool allow; sidegate explain names the rule.",
+    )
+    ACTIONS_EXHAUSTED = (
+        "actions-exhausted", Layer.AUTHORIZATION, 429,
+        "The actions of this hour are used up.",
+        "Wait for Retry-After seconds, or raise autonomy.max_actions_per_hour.",
+    )
+    APPROVAL_REQUIRED = (
+        "approval-required", Layer.AUTHORIZATION, 403,
+        "A human must approve this call, and nobody is asked.",
+        "Add the tool to autonomy.auto_approve, or let autonomy.approval_timeout_secs be above 0.",
+    )
+    APPROVAL_REFUSED = (
+        "approval-refused", Layer.AUTHORIZATION, 403,
+        "The operator refused this call.",
+        "Do not send it again: ask the operator what else would do.",
+    )
+    APPROVAL_TIMED_OUT = (
+        "approval-timed-out", Layer.AUTHORIZATION, 403,
+        "Nobody decided on this call in time.",
+        "Tell the operator, who sees it with sidegate approvals list, and send it again.",
+    )
+    APPROVAL_VOID = (
+        "approval-void", Layer.AUTHORIZATION, 403,
+        "The approval was used, has ended, or was given under other rules.",
+        "Send the call again, so that the operator is asked anew.",
+    )
+    APPROVALS_FULL = (
+        "approvals-full", Layer.AUTHORIZATION, 429,
+        "Too many calls wait for the operator already.",
+        "Wait until the operator has decided on some of them.",
+    )
+    REQUEST_UNKNOWN = (
+        "request-unknown", Layer.ISOLATION, 404,
+        "There is no such request of yours.",
+        "An answer is kept for an hour; send the call again.",
+    )
+    REQUEST_LOST = (
+        "request-lost", Layer.ISOLATION, 502,
+        "Sidegate ended while this call ran: whether it was done is not known.",
+        "Look whether it was done before you send it again.",
+    )
+    APPROVAL_STALE = (
+        "approval-stale", Layer.ISOLATION, 409,
+        "One of these approvals was decided or has ended, so nothing was decided.",
+        "Look at what waits with sidegate approvals list, and decide again.",
+    )
+    STANDING_GRANT_REFUSED = (
+        "standing-grant-refused", Layer.ISOLATION, 409,
+        "This cannot be granted for a time, so nothing was decided.",
+        "Approve the calls one by one, without for; or revoke grants that are no longer needed.",
+    )
+    EVENTS_FULL = (
+        "events-full", Layer.ISOLATION, 429,
+        "Too many streams of events are open.",
+        "Close a console or a sidegate approvals watch, or ask for the lists instead.",
+    )
+    STOPPED_BY_OPERATOR = (
+        "stopped-by-operator", Layer.AUTHORIZATION, 503,
+        "The operator has stopped this.",
+        "Wait: only the operator can let it go on, with sidegate resume.",
+    )
+    DENIED_REPEATEDLY = (
+        "denied-repeatedly", Layer.AUTHORIZATION, 403,
+        "This very call was denied again and again, and is no longer looked at.",
+        "Stop sending it and ask the operator, who sees it with sidegate stops.",
     )
     COMMAND_MALFORMED = (
         "command-malformed", Layer.AUTHORIZATION, 403,
         "The command holds characters that no shell reads alike, or no program.",
         "Send printable text with ordinary spaces, tabs and line ends, naming one program.",
     )
-    COMMAND_NOT_PLAIN = (
-        "command-not-plain", Layer.AUTHORIZATION, 403,
-        "Only one plain call of literal words is accepted.",
-        "Send one program with arguments: no pipe, list, redirection, expansion or assignment.",
+    COMMAND_UNPARSABLE = (
+        "command-unparsable", Layer.AUTHORIZATION, 403,
+        "The command is not one that every shell reads alike.",
+        "Send a line of plain shell grammar, with its quotes and brackets closed.",
+    )
+    COMMAND_UNKNOWABLE = (
+        "command-unknowable", Layer.AUTHORIZATION, 403,
+        "What the command would do is known only when it runs.",
+        "Write words out: no expansion, substitution, brace or pattern where it decides.",
+    )
+    COMMAND_VARIABLE_NOT_ALLOWED = (
+        "command-variable-not-allowed", Layer.AUTHORIZATION, 403,
+        "The command sets a variable that can change what programs do.",
+        "Set only harmless variables, such as LANG or NO_COLOR, or none.",
+    )
+    COMMAND_OPTION_NOT_ALLOWED = (
+        "command-option-not-allowed", Layer.AUTHORIZATION, 403,
+        "An option or operand lets the program do more than its listing allows.",
+        "Leave it out; sidegate explain names the option and the rule.",
     )
     COMMAND_NOT_ALLOWED = (
         "command-not-allowed", Layer.AUTHORIZATION, 403,
@@ -236,6 +326,31 @@ class Reason(Enum):
         "path-forbidden", Layer.AUTHORIZATION, 403,
         "A path is forbidden.",
         "Use another path: system and key folders and autonomy.forbidden_paths are never opened.",
+    )
+    PATH_IGNORED = (
+        "path-ignored", Layer.AUTHORIZATION, 403,
+        "A path names what no tool is to see.",
+        "Use another file: what autonomy.ignore lists, such as .env, is kept from all tools.",
+    )
+    PATH_READ_ONLY = (
+        "path-read-only", Layer.AUTHORIZATION, 403,
+        "A path may be read, but not written to.",
+        "Write elsewhere: .git folders and roots with access: ro are never written to.",
+    )
+    URL_NOT_ALLOWED = (
+        "url-not-allowed", Layer.AUTHORIZATION, 403,
+        "A URL leads to where no tool may go.",
+        "Use an http or https URL of a host that autonomy.allowed_domains lists.",
+    )
+    URL_PRIVATE = (
+        "url-private", Layer.AUTHORIZATION, 403,
+        "A URL leads to a private, local or metadata address.",
+        "Use the URL of a public host.",
+    )
+    URL_UNRESOLVED = (
+        "url-unresolved", Layer.AUTHORIZATION, 403,
+        "The host of a URL has no address.",
+        "Check the spelling of the host, and whether Sidegate has a name server.",
     )
     PATH_NOT_FOUND = (
         "path-not-found", Layer.AUTHORIZATION, 403,
@@ -341,7 +456,7 @@ class Reason(Enum):
     OPERATION_UNKNOWN = (
         "operation-unknown", Layer.ISOLATION, 404,
         "There is no such thing to operate on.",
-        "List what exists first: sidegate tokens list, sidegate inbox list.",
+        "List what exists first: sidegate tokens list, inbox list, approvals list, stops.",
     )
 
     LAYER_FAILED = (

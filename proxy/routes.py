@@ -9,8 +9,16 @@ from urllib.parse import unquote
 from proxy.authentication.channels import Channels, Gate
 from proxy.config.model import Config
 from proxy.exchange import Access, Route
-from proxy.protocols.operator import LinkCodec, MintCodec, OperationCodec, PairCodec, RotateCodec
-from proxy.protocols.rest import ForwardCodec, ListingCodec, ToolCodec
+from proxy.protocols.operator import (
+    LinkCodec,
+    MintCodec,
+    OperationCodec,
+    PairCodec,
+    QuestionCodec,
+    RotateCodec,
+)
+from proxy.protocols.rest import ForwardCodec, ListingCodec, RequestCodec, ToolCodec
+from proxy.protocols.ruling import BatchCodec, HaltCodec, QueueCodec, RulingCodec
 from proxy.protocols.webhook import ChannelCodec, SubscriptionCodec, WebhookCodec
 
 Table = tuple[Route, ...]
@@ -35,6 +43,18 @@ OPERATIONS = (
     (_GET, "/inbox", OperationCodec("inbox.list")),
     (_POST, "/inbox/{id}", OperationCodec("inbox.retry")),
     (_DELETE, "/inbox/{id}", OperationCodec("inbox.drop")),
+    (_GET, "/approvals", QueueCodec("approvals.list")),
+    (_GET, "/approvals/events", OperationCodec("approvals.events")),
+    (_GET, "/approvals/{id}", OperationCodec("approvals.get")),
+    (_POST, "/approvals", BatchCodec("approvals.decide-all")),
+    (_POST, "/approvals/{id}", RulingCodec("approvals.decide")),
+    (_GET, "/grants", OperationCodec("grants.list")),
+    (_DELETE, "/grants/{id}", OperationCodec("grants.revoke")),
+    (_GET, "/stops", OperationCodec("stops.list")),
+    (_POST, "/stops", HaltCodec("stops.add")),
+    (_DELETE, "/stops", OperationCodec("stops.resume")),
+    (_DELETE, "/stops/{id}", OperationCodec("stops.lift")),
+    (_POST, "/explain", QuestionCodec("explain")),
 )
 
 
@@ -82,6 +102,7 @@ def _gateway(config: Config, channels: Channels) -> Table:
         *(route for gate in channels.gates.values() for route in _channel(gate)),
         Route("tools", _GET, "/tools", ListingCodec(), door="tools"),
         Route("tools", _POST, "/tools/{name}", ToolCodec(), door="tools"),
+        Route("requests", _GET, "/requests/{id}", RequestCodec(), door="tools"),
         *(
             Route("route", frozenset(row.methods), row.path, ForwardCodec())
             for row in config.upstream.routes

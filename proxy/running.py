@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from proxy.actions import Action
+from proxy.exchange import Principal
 from proxy.trace import Trace
 
 
@@ -31,6 +33,10 @@ class Entry:
     ended: Ended = Ended.CLIENT_LEFT
 
 
+Wanted = Callable[[Principal, Action | None], bool]
+"""Whether to end what runs for a principal; None: it is not granted yet what is done."""
+
+
 class Holder(Protocol):
     """Whoever lets something run on without a request that waits for it."""
 
@@ -38,8 +44,8 @@ class Holder(Protocol):
         """For whom."""
         ...
 
-    def end_principal(self, principal: str) -> None:
-        """End what runs for one of them."""
+    def end(self, wanted: Wanted) -> None:
+        """End what is wanted of it."""
         ...
 
 
@@ -72,12 +78,18 @@ class Running:
 
     def end_principal(self, principal: str) -> None:
         """End everything that runs for a principal whose credential is gone."""
-        self._end(
-            lambda trace: trace.principal is not None and trace.principal.id == principal,
-            Ended.TOKEN_REVOKED,
-        )
+        self.end(lambda who, _: who.id == principal, Ended.TOKEN_REVOKED)
+
+    def end(self, wanted: Wanted, why: Ended) -> None:
+        """End what is wanted of all that runs for somebody who is known."""
+
+        def of(trace: Trace) -> bool:
+            action = trace.grant.action if trace.grant is not None else None
+            return trace.principal is not None and wanted(trace.principal, action)
+
+        self._end(of, why)
         for other in self._others:
-            other.end_principal(principal)
+            other.end(wanted)
 
     async def drain(self, seconds: float) -> None:
         """Let what runs finish for a while, then end the rest and wait until it is gone."""

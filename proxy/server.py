@@ -24,7 +24,7 @@ from proxy.listeners import Crowd, reset
 from proxy.metrics import Metrics
 from proxy.pipeline import Pipeline
 from proxy.protocols.headers import outward
-from proxy.reasons import Reason
+from proxy.reasons import Layer, Reason
 from proxy.routes import Table, match
 from proxy.running import Ended, Entry, Running
 from proxy.trace import Observer, Trace
@@ -59,8 +59,10 @@ class Server:
         with self.running.entered(trace) as entry:
             status, cancelled = 0, ""
             try:
-                answer = await self._answer(inbound, trace)
+                answer = await self._answer_unless_stopped(inbound, trace, entry)
                 status = answer.status
+                if entry.ended is Ended.STOPPED:
+                    cancelled = entry.ended.value
                 return await _write(request, _dressed(answer, trace), entry)
             except (asyncio.CancelledError, ConnectionError):
                 cancelled = entry.ended.value
@@ -68,6 +70,17 @@ class Server:
             finally:
                 self._log(trace, status, cancelled)  # before what a client that leaves cuts short
                 await trace.close(status, cancelled)
+
+    async def _answer_unless_stopped(self, inbound: Inbound, trace: Trace, entry: Entry) -> Answer:
+        """The answer; of what was stopped before there was one, that it was."""
+        try:
+            return await self._answer(inbound, trace)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if entry.ended is not Ended.STOPPED or task is None or task.uncancel():
+                raise
+            denied = Denied(Layer.AUTHORIZATION, Reason.STOPPED_BY_OPERATOR)
+            return inbound.route.codec.refuse(inbound, denied)
 
     async def _answer(self, inbound: Inbound, trace: Trace) -> Answer:
         try:

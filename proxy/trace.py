@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One layer's answer. `seconds` is the time until it was there."""
+    """One layer's answer. `seconds` is the time until it was there, less what a human took."""
 
     layer: Layer
     decision: Decision[object]
@@ -80,7 +80,8 @@ class Trace:
             self._keep(decision.value)
         if "quota" in decision.facts:
             self.quotas.append(decision.facts["quota"])
-        step = Step(layer, decision, time.perf_counter() - started)
+        waited = decision.facts.get("waited", 0.0)
+        step = Step(layer, decision, max(0.0, time.perf_counter() - started - waited))
         for observer in self.observers:
             try:
                 await observer.step(self, step)
@@ -90,7 +91,8 @@ class Trace:
                 decision = Deny(Reason.AUDIT_UNAVAILABLE)
                 step = Step(layer, decision, step.seconds)
         if isinstance(decision, Deny):
-            self.denied = Denied(layer, decision.reason, decision.facts)
+            owner = decision.reason.layer or layer  # an answer kept may be a refusal of another
+            self.denied = Denied(owner, decision.reason, decision.facts)
             raise self.denied
         return decision.value
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from proxy.cli import main
+from proxy.cli.main import main
 
 
 def sections(folder: Path, **more: object) -> dict[str, object]:

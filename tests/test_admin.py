@@ -18,9 +18,10 @@ from proxy.admin import Admin
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
 from proxy.config.model import Config
-from proxy.decision import Allow, ConfigError, Deny
+from proxy.decision import Allow, ConfigError, Denied, Deny
 from proxy.exchange import Peer, Principal, Role
 from proxy.places import Places
+from proxy.reasons import Reason
 from proxy.routes import OPERATIONS
 from proxy.scope import Autonomy, Scope
 from proxy.state.letters import Letter
@@ -310,12 +311,62 @@ async def test_an_odd_id_is_no_way_to_another_verb(start: Start, token_id: str, 
     assert len((await ask(running(sidegate), "tokens.list"))["tokens"]) == 1
 
 
-@pytest.mark.parametrize(("path", "verb"), [(path, codec.verb) for _, path, codec in OPERATIONS])
+@pytest.mark.parametrize(
+    ("path", "verb"),
+    [(p, codec.verb) for _, p, codec in OPERATIONS if codec.verb != "approvals.decide-all"],
+)
 async def test_every_verb_finds_its_route(start: Start, path: str, verb: str) -> None:
     admin = running(await start())
 
-    if "{id}" not in path:
-        assert await ask(admin, verb)
-        return
+    if verb == "approvals.events":
+        events = admin.watch()
+        assert await anext(events) == "event: snapshot"
+        await events.aclose()
+    elif "{id}" not in path:
+        assert await ask(admin, verb, wish=WISHES.get(verb))
+    else:
+        with pytest.raises(LookupError, match="nobody"):
+            await ask(admin, verb, "nobody", WISHES.get(verb))
+
+
+WISHES: Mapping[str, Json] = {
+    "approvals.decide": {"decision": "deny"},
+    "explain": {"tool": "shell", "arguments": {}},
+}
+
+
+async def test_several_decisions_find_their_route(start: Start) -> None:
+    wish = {"ids": ["nobody"], "decision": "deny"}
+
     with pytest.raises(LookupError, match="nobody"):
-        await ask(admin, verb, "nobody")
+        await ask(running(await start()), "approvals.decide-all", "nobody", wish)
+
+
+@pytest.mark.parametrize("verb", ["status", "explain", "approvals.events"])
+async def test_what_only_a_running_one_knows_is_not_told_without(admin: Admin, verb: str) -> None:
+    with pytest.raises(OSError, match="no sidegate is running"):
+        await ask(admin, verb)
+
+
+async def test_a_refusal_is_the_same_whether_one_runs_or_not(admin: Admin, start: Start) -> None:
+    """A decision that comes too late is no fault of the state."""
+    wish = {"ids": ["a_1", "a_2"], "decision": "deny"}
+    running_one = running(await start())
+
+    for each in (admin, running_one):
+        with pytest.raises(Denied) as stale:
+            await ask(each, "approvals.decide-all", wish=wish)
+        with pytest.raises(OSError, match="not those that the tool takes"):
+            await ask(each, "approvals.decide-all", wish={"decision": "deny"})
+        assert stale.value.reason is Reason.APPROVAL_STALE
+
+
+async def test_whoever_stops_is_named_alike_whether_one_runs_or_not(
+    admin: Admin, start: Start
+) -> None:
+    made = running(await start())
+
+    for each in (admin, made):
+        await ask(each, "stops.add", wish={"tool": "shell"})
+        (stop,) = (await ask(each, "stops.list"))["stops"]
+        assert stop["stopped_by"] == f"uid-{os.getuid()}"

@@ -14,9 +14,19 @@ from typing import Any
 import pytest
 from doubles import CLIENT, OPERATOR, PUBLIC, Clock, Spy, grant, inbound
 
-from proxy.actions import Command, Json, Known, Listing, Operate, Plan, ToolCall
+from proxy.actions import (
+    Command,
+    Halt,
+    Json,
+    Known,
+    Listing,
+    Operate,
+    Plan,
+    Ruling,
+    ToolCall,
+)
 from proxy.audit import MAX_LAG, STRANGERS_EACH_MINUTE, AuditFile, AuditLog
-from proxy.decision import Allow, Decision, Denied, Deny
+from proxy.decision import Allow, Decision, Denied, Deny, Facts
 from proxy.exchange import Clean, Connection, Document, Forwarded, Grant, Peer
 from proxy.protection.redactor import Redactor
 from proxy.reasons import Layer, Reason
@@ -486,3 +496,47 @@ async def test_a_token_in_the_place_of_its_id_is_on_no_record(tmp_path: Path) ->
     await file.aclose()
 
     assert "0123456789abcdef" * 2 not in (tmp_path / "audit.jsonl").read_text()
+
+
+async def test_a_grant_tells_what_would_have_refused_it(written: Written) -> None:
+    trace = Trace(inbound(), (audit_log(written.file),))
+    observed = Facts(observed=Reason.COMMAND_NOT_ALLOWED)
+    await trace.step(Layer.AUTHORIZATION, answers(Allow(grant(), observed)))
+    await settle(written.file)
+
+    assert next(row.get("observed") for row in written.rows()) == "command-not-allowed"
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        (Ruling(("a_1", "a_2"), approve=True), {"ids": "a_1 a_2", "decision": "approve"}),
+        (Ruling(("a_1",), approve=False), {"ids": "a_1", "decision": "deny"}),
+        (
+            Ruling(("a_1",), approve=True, seconds=60),
+            {"ids": "a_1", "decision": "approve", "for": 60},
+        ),
+        (
+            Ruling(("a_1",), approve=True, session=True),
+            {"ids": "a_1", "decision": "approve", "for": "session"},
+        ),
+        (Halt(), {}),
+        (Halt(tool="shell", why="it runs wild"), {"tool": "shell", "why": "it runs wild"}),
+        (Halt(principal="agent"), {"of": "agent"}),
+        (Ruling((HELD,), approve=False), {"ids": "*[REDACTED]", "decision": "deny"}),
+        (Halt(why=HELD), {"why": "*[REDACTED]"}),
+    ],
+    ids=repr,
+)
+async def test_what_an_operator_decides_and_stops_is_on_record(
+    written: Written, detail: Ruling | Halt, expected: dict[str, Any]
+) -> None:
+    action = Operate("a verb", "", detail)
+    trace = Trace(inbound(), (audit_log(written.file),))
+    given = Grant("request-1", "admin", OPERATOR, action, action, acting=False)
+    await trace.step(Layer.AUTHORIZATION, answers(Allow(given)))
+    await settle(written.file)
+
+    row, _ = written.rows()
+    told = {key: row[key] for key in ("ids", "decision", "for", "tool", "of", "why") if key in row}
+    assert told == expected

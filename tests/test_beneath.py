@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import struct
 import tempfile
 import threading
 import time
@@ -14,10 +15,19 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from kernel import open_files
 
-from proxy.beneath import open_beneath, open_folder, real_path
+from proxy.beneath import (
+    Opening,
+    best_opening,
+    open_beneath,
+    open_folder,
+    real_path,
+    walk_beneath,
+)
 
 Make = Callable[[Path], object]
+BOTH = pytest.mark.parametrize("opening", [open_beneath, walk_beneath])
 
 
 def build(root: Path) -> None:
@@ -74,21 +84,22 @@ def workspace(root: Path) -> Iterator[int]:
     os.close(descriptor)
 
 
-def read(folder: int, path: str, *, follow: bool = True) -> bytes:
-    descriptor = open_beneath(folder, path, os.O_RDONLY, follow=follow)
+def read(opening: Opening, folder: int, path: str) -> bytes:
+    descriptor = opening(folder, path, os.O_RDONLY)
     try:
         return os.read(descriptor, 100)
     finally:
         os.close(descriptor)
 
 
-def refusal(folder: int, path: str, *, follow: bool = True) -> str:
+def refusal(opening: Opening, folder: int, path: str) -> str:
     """The name of the error that opening ends in."""
     with pytest.raises(OSError) as caught:  # noqa: PT011 - the number is what is looked at
-        read(folder, path, follow=follow)
+        read(opening, folder, path)
     return errno.errorcode[caught.value.errno or 0]
 
 
+@BOTH
 @pytest.mark.parametrize(
     "path",
     [
@@ -99,10 +110,11 @@ def refusal(folder: int, path: str, *, follow: bool = True) -> str:
         *("to_file", "to_link", "to_sub/file", "to_sub/deep/../file", "sub/back"),
     ],
 )
-def test_what_lies_beneath_is_opened(workspace: int, path: str) -> None:
-    assert read(workspace, path) == b"inside"
+def test_what_lies_beneath_is_opened(workspace: int, path: str, opening: Opening) -> None:
+    assert read(opening, workspace, path) == b"inside"
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("path", "error"),
     [
@@ -127,53 +139,52 @@ def test_what_lies_beneath_is_opened(workspace: int, path: str) -> None:
         *(("a" * 256, "ENAMETOOLONG"), ("sub/" * 2000 + "file", "ENAMETOOLONG")),
     ],
 )
-def test_what_leads_out_or_nowhere_is_refused(workspace: int, path: str, error: str) -> None:
-    assert refusal(workspace, path) == error
+def test_what_leads_out_or_nowhere_is_refused(
+    workspace: int, path: str, error: str, opening: Opening
+) -> None:
+    assert refusal(opening, workspace, path) == error
 
 
-@pytest.mark.parametrize("path", ["to_file", "to_link", "to_sub/file", "sub/back", "dangling"])
-def test_no_link_is_followed_where_the_caller_says_so(workspace: int, path: str) -> None:
-    assert refusal(workspace, path, follow=False) == "ELOOP"
-
-
-def test_what_needs_no_link_is_opened_without_following(workspace: int) -> None:
-    assert read(workspace, "sub/deep/../file", follow=False) == b"inside"
-
-
+@BOTH
 @pytest.mark.parametrize("path", ["cwd", "root", "root/etc/passwd", "exe", "fd/0"])
-def test_magic_link_is_never_followed(path: str) -> None:
+def test_magic_link_is_never_followed(path: str, opening: Opening) -> None:
     folder = open_folder("/proc/self")
     try:
-        assert refusal(folder, path) in {"ELOOP", "EXDEV"}
+        assert refusal(opening, folder, path) in {"ELOOP", "EXDEV"}
     finally:
         os.close(folder)
 
 
-def test_name_that_is_not_utf8_is_a_name(root: Path, workspace: int) -> None:
+@BOTH
+def test_name_that_is_not_utf8_is_a_name(root: Path, workspace: int, opening: Opening) -> None:
     raw = os.fsencode(root / "workspace") + b"/\xff"
     with open(raw, "wb") as file:
         file.write(b"inside")
 
-    assert read(workspace, os.fsdecode(b"\xff")) == b"inside"
+    assert read(opening, workspace, os.fsdecode(b"\xff")) == b"inside"
 
 
-def test_folder_itself_is_beneath_itself(root: Path, workspace: int) -> None:
-    descriptor = open_beneath(workspace, ".", os.O_PATH | os.O_DIRECTORY)
+@BOTH
+def test_folder_itself_is_beneath_itself(root: Path, workspace: int, opening: Opening) -> None:
+    descriptor = opening(workspace, ".", os.O_PATH)
 
     assert real_path(descriptor) == str(root / "workspace")
     os.close(descriptor)
 
 
-def test_descriptors_are_not_inherited(workspace: int) -> None:
-    descriptor = open_beneath(workspace, "file", os.O_RDONLY)
+@BOTH
+@pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_PATH])
+def test_descriptors_are_not_inherited(workspace: int, flags: int, opening: Opening) -> None:
+    descriptor = opening(workspace, "file", flags)
 
     assert not os.get_inheritable(descriptor)
     assert not os.get_inheritable(workspace)
     os.close(descriptor)
 
 
-def test_nothing_is_made_by_opening(root: Path, workspace: int) -> None:
-    assert refusal(workspace, "new") == "ENOENT"
+@BOTH
+def test_nothing_is_made_by_opening(root: Path, workspace: int, opening: Opening) -> None:
+    assert refusal(opening, workspace, "new") == "ENOENT"
     assert not (root / "workspace" / "new").exists()
 
 
@@ -203,23 +214,85 @@ def test_real_path_follows_the_file_where_it_goes(tmp_path: Path) -> None:
     os.close(folder)
 
 
+def test_the_walk_leaves_nothing_open(workspace: int) -> None:
+    before = open_files()
+
+    for path in ("sub/deep/file", "to_sub/../up", "missing/x", "loop", "sub/deep/../../to_link"):
+        outcome(walk_beneath, workspace, path)
+
+    assert open_files() == before
+
+
+def test_a_walk_deeper_than_its_descriptors_last_is_refused(tmp_path: Path) -> None:
+    deep = "d/" * 300
+    (tmp_path / deep).mkdir(parents=True)
+    folder = open_folder(str(tmp_path))
+
+    assert refusal(walk_beneath, folder, deep) == "ELOOP"
+    assert outcome(walk_beneath, folder, "d/../" * 300) == errno.EISDIR
+    os.close(folder)
+
+
+def test_the_kernel_opens_where_it_can() -> None:
+    assert best_opening() is open_beneath
+
+
+def without_openat2(code: int) -> None:
+    """Let openat2(2) fail with `code` in this process for good, as old filters of engines do."""
+    program = b"".join(
+        struct.pack("=HBBI", *instruction)
+        for instruction in (
+            (0x20, 0, 0, 0),  # load the number of the call
+            (0x15, 0, 1, 437),  # is it openat2?
+            (0x06, 0, 0, 0x00050000 | code),  # SECCOMP_RET_ERRNO
+            (0x06, 0, 0, 0x7FFF0000),  # SECCOMP_RET_ALLOW
+        )
+    )
+    buffer = ctypes.create_string_buffer(program)
+    header = struct.pack("@HP", 4, ctypes.addressof(buffer))
+    assert _libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert _libc.prctl(22, 2, header, 0, 0) == 0  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EPERM], ids=errno.errorcode.get)
+def test_where_the_kernel_hides_it_paths_are_walked(tmp_path: Path, code: int) -> None:
+    (tmp_path / "file").write_text("inside")
+    child = os.fork()
+    if not child:
+        try:
+            without_openat2(code)
+            folder = open_folder(str(tmp_path))
+            walked = best_opening() is walk_beneath
+            kept = outcome(open_beneath, folder, "file") == code
+            os._exit(0 if walked and kept and read(walk_beneath, folder, "file") else 1)
+        finally:
+            os._exit(2)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 NAMES = ["..", ".", "", "file", "sub", "deep", "missing", "outside", "workspace", "\0", "\ud800"]
 LINKS = ["to_sub", "to_file", "back", "up", "relative", "absolute", "loop", "root", "magic"]
 
 
-@given(
-    parts=st.lists(st.sampled_from([*NAMES, *LINKS, "etc", "passwd"]), max_size=8),
-    follow=st.booleans(),
-)
-@example(parts=["sub", "..", "..", "outside", "file"], follow=True)
-@example(parts=["", "etc", "passwd"], follow=True)
-def test_no_path_whatever_leads_out(workspace: int, parts: list[str], follow: bool) -> None:  # noqa: FBT001
+def outcome(opening: Opening, folder: int, path: str) -> bytes | int | None:
+    """What is read, or the number of the error."""
     try:
-        content = read(workspace, "/".join(parts), follow=follow)
-    except OSError:
-        return
+        return read(opening, folder, path)
+    except OSError as error:
+        return error.errno
 
-    assert content == b"inside"
+
+@given(parts=st.lists(st.sampled_from([*NAMES, *LINKS, "etc", "passwd"]), max_size=8))
+@example(parts=["sub", "..", "..", "outside", "file"])
+@example(parts=["", "etc", "passwd"])
+def test_no_path_whatever_leads_out_and_both_ways_agree(workspace: int, parts: list[str]) -> None:
+    path = "/".join(parts)
+
+    found = outcome(walk_beneath, workspace, path)
+
+    assert found == b"inside" or isinstance(found, int)
+    assert found == outcome(open_beneath, workspace, path)
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -253,31 +326,32 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
         thread.join()
 
 
-def attempts(folder: int, path: str, *, follow: bool) -> Counter[bytes]:
+def attempts(opening: Opening, folder: int, path: str) -> Counter[bytes]:
     """What half a second of opening the same path yields."""
     found: Counter[bytes] = Counter()
     until = time.monotonic() + 0.5
     while time.monotonic() < until:
         try:
-            found[read(folder, path, follow=follow)] += 1
+            found[read(opening, folder, path)] += 1
         except OSError:
             found[b"refused"] += 1
     return found
 
 
-@pytest.mark.parametrize("follow", [True, False])
-def test_race_between_a_folder_and_a_link_out_of_it_is_never_won(follow: bool) -> None:  # noqa: FBT001
+@BOTH
+def test_race_between_a_folder_and_a_link_out_of_it_is_never_won(opening: Opening) -> None:
     with laid_out() as root:
         folder = open_folder(str(root / "workspace"))
         sub, evil = root / "workspace" / "sub", root / "workspace" / "relative"
         with meanwhile(lambda: exchange(sub, evil)):
-            found = attempts(folder, "sub/file", follow=follow)
+            found = attempts(opening, folder, "sub/file")
         os.close(folder)
 
     assert set(found) == {b"inside", b"refused"}
 
 
-def test_race_that_moves_a_folder_out_while_it_is_walked_is_never_won() -> None:
+@BOTH
+def test_race_that_moves_a_folder_out_while_it_is_walked_is_never_won(opening: Opening) -> None:
     with laid_out() as root:
         folder = open_folder(str(root / "workspace"))
         inside, outside = root / "workspace" / "sub" / "deep", root / "outside" / "deep"
@@ -287,7 +361,7 @@ def test_race_that_moves_a_folder_out_while_it_is_walked_is_never_won() -> None:
             outside.rename(inside)
 
         with meanwhile(move):
-            found = attempts(folder, "sub/deep/../file", follow=True)
+            found = attempts(opening, folder, "sub/deep/../file")
         os.close(folder)
 
     assert set(found) == {b"inside", b"refused"}

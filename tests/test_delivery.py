@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from consenting import authorizer
 from doubles import CLIENT, FakeBackend, Spy, grant
 from policies import policy
 from structlog.testing import capture_logs
@@ -24,9 +25,9 @@ from proxy.isolation.executor import Executor
 from proxy.isolation.inbox import DurableInbox
 from proxy.isolation.once import Keeping, Once
 from proxy.isolation.upstream import Upstream
-from proxy.limits import Unlimited
 from proxy.protection.redactor import Redactor
 from proxy.reasons import Layer
+from proxy.running import Running
 from proxy.scope import Scope
 from proxy.seal import Seal
 from proxy.state import letters
@@ -87,6 +88,7 @@ class Desk:
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     allowed: dict[str, Principal] = field(default_factory=lambda: {SENDER.id: SENDER})
     layers: tuple[Authorizer, Executor, Redactor] | None = None
+    running: Running = field(default_factory=Running)
 
     async def put(self, *names: str, said: bytes = b"hello") -> None:
         backend = DurableInbox(self.store.inbox, SEAL, time.time, self.woken.set)
@@ -104,6 +106,7 @@ class Desk:
             lambda name, _headers, _body: self.allowed.get(name),
             self.resume,
             (self.spy,),
+            self.running,
             pace,
         )
 
@@ -171,8 +174,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         once = Once(state.once, SEAL, time.time, Keeping())
         nowhere = FakeBackend()
         made.layers = (
-            Authorizer(policy(None), Unlimited()),
-            Executor(nowhere, nowhere, upstream, nowhere, nowhere, once),
+            authorizer(policy(None)),
+            Executor(nowhere, nowhere, upstream, nowhere, nowhere, nowhere, once),
             Redactor(()),
         )
         yield made

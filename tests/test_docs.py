@@ -13,7 +13,7 @@ import yaml
 from click import Group
 from pydantic import BaseModel
 
-from proxy.cli import main
+from proxy.cli.main import main
 from proxy.config import loader
 from proxy.config.model import Config
 
@@ -66,12 +66,12 @@ def test_the_example_of_the_readme_is_a_valid_configuration() -> None:
 
     loaded = loader.parse(example[1], "README.md", {"AGENT_TOKEN": "a-token"})
 
-    assert loaded.config.autonomy.allowed_commands == ("ls", "cat", "grep")
+    assert loaded.config.autonomy.allowed_commands == ("ls", "cat", "grep", "find", "git")
     assert len(yaml.safe_load(example[1])) == 3
 
 
 def test_the_commands_that_the_readme_names_exist() -> None:
-    named = set(re.findall(r"[`$] ?sidegate ([a-z]+)(?: ([a-z]+))?", README))
+    named = set(re.findall(r"[`$] ?sidegate ([a-z-]+)(?: ([a-z-]+))?", README))
 
     for command, subcommand in named:
         found = main.commands[command]

@@ -77,6 +77,7 @@ def test_the_names_are_those_that_dashboards_know(metrics: Metrics) -> None:
         "sidegate_http_request_duration_seconds": "histogram",
         "sidegate_pairing_attempts": "counter",
         "sidegate_webhook_verifications": "counter",
+        "sidegate_approval_wait_seconds": "histogram",
         "sidegate_sandbox_runs": "counter",
         "sidegate_sandbox_duration_seconds": "histogram",
         "sidegate_upstream_requests": "counter",
@@ -144,6 +145,29 @@ async def test_an_allow_is_counted_with_its_time(metrics: Metrics) -> None:
     assert value(metrics, "layer_decisions_total", **labels) == 1
     assert value(metrics, "layer_duration_seconds_count", layer="isolation") == 1
     assert value(metrics, "layer_duration_seconds_sum", layer="isolation") == 0.2
+
+
+async def test_the_time_that_a_human_took_is_counted_whatever_the_answer(metrics: Metrics) -> None:
+    await step(metrics, Layer.AUTHORIZATION, Allow(grant(), Facts(waited=20.0)))
+    await step(metrics, Layer.AUTHORIZATION, Deny(Reason.APPROVAL_REFUSED, "", Facts(waited=4.0)))
+    await step(metrics, Layer.AUTHORIZATION, Allow(grant()))
+
+    assert value(metrics, "approval_wait_seconds_count") == 2
+    assert value(metrics, "approval_wait_seconds_sum") == 24.0
+    assert value(metrics, "approval_wait_seconds_bucket", le="5.0") == 1
+
+
+async def test_what_is_only_observed_is_counted_by_what_would_have_refused_it(
+    metrics: Metrics,
+) -> None:
+    before = samples(metrics).keys()
+    await step(metrics, Layer.AUTHORIZATION, Allow(grant(), Facts(observed=Reason.PATH_FORBIDDEN)))
+
+    labels = {"layer": "authorization", "decision": "observe", "reason": "path-forbidden"}
+    assert value(metrics, "layer_decisions_total", **labels) == 1
+    allowed = {"layer": "authorization", "decision": "allow", "reason": "allowed"}
+    assert value(metrics, "layer_decisions_total", **allowed) == 0
+    assert samples(metrics).keys() == before
 
 
 @pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.code)

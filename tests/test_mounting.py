@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.authorization.paths import Workspace
+from proxy.authorization.paths.workspace import Workspace
 from proxy.config.model import DockerConfig
 from proxy.isolation.container import NOBODY, Owner
 from proxy.mounting import mounted, owner

@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from consenting import approvals, stops
 from doubles import CLIENT, Clock, FakeBackend, Spy, grant, inbound, value
 
-from proxy.actions import Command, FileList, Invoke, Operate, Plan, Relay
+from proxy.actions import Command, FileList, Invoke, Operate, Plan, Relay, ToolCall
 from proxy.authentication.authenticator import Authenticator
 from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
 from proxy.authorization.authorizer import Authorizer
-from proxy.authorization.commands import CommandParser, find_parser
-from proxy.authorization.paths import Workspace
+from proxy.authorization.paths.workspace import Workspace
+from proxy.authorization.shell.parser import CommandParser, find_parser
 from proxy.config.model import Config
 from proxy.decision import Allow, Decision, Denied, Deny
 from proxy.exchange import Clean, Document, Inbound, Peer, Raw, Route
 from proxy.isolation.executor import Executor
 from proxy.isolation.once import Keeping, Once
-from proxy.limits import Unlimited
+from proxy.limits import Unlimited, per_minute
 from proxy.network.ingress import Ingress
 from proxy.pipeline import Pipeline, Services, build_pipeline, build_policy
 from proxy.protection.redactor import Redactor
@@ -160,17 +161,18 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         }
     )
     services = Services(
-        {"pair": Unlimited(), "webhook": Unlimited(), "tools": Unlimited()},
+        dict.fromkeys(("pair", "webhook", "tools", "actions"), Unlimited()),
+        lambda rate: per_minute("tool", rate),
         Pairing(store.codes, store.links, Clock()),
         TokenBook(store.tokens, Clock()),
         Channels((), None, store.replays, Clock()),
-        CommandParser(find_parser()),
-        workspace,
         Redactor(()),
         once,
-        *places,
+        *(places[0], places[1], places[2], places[3], places[4], FakeBackend()),
+        *(approvals(), stops()),
     )
-    yield Bench(build_pipeline(config, services), *places)
+    policy = build_policy(config, CommandParser(find_parser()), workspace)
+    yield Bench(build_pipeline(config, services, policy), *places)
     workspace.close()
     await once.aclose()
     await store.aclose()
@@ -274,9 +276,79 @@ async def test_a_policy_is_layer_threes_rules_alone() -> None:
 
     policy = build_policy(config, CommandParser(find_parser()), None)
 
-    assert policy.level == "readonly"
-    assert policy.auto_approve == {"a"}
-    assert policy.always_ask == {"b"}
-    assert policy.planner.allowed_commands == {"ls"}
-    assert policy.planner.workspace is None
-    assert set(policy.tools) == {"shell", "file_read", "file_write", "file_list"}
+    rules = policy.tool_rules
+    assert rules.level == "readonly"
+    assert rules.auto_approve == {"a"}
+    assert rules.always_ask == {"b"}
+    assert rules.planner.workspace is None
+    assert set(rules.tools.exact) == {"shell", "file_read", "file_write", "file_list"}
+
+
+def version(**sections: object) -> str:
+    config = Config.model_validate(sections)
+    return build_policy(config, CommandParser(find_parser()), None).version
+
+
+def test_the_same_rules_have_the_same_version() -> None:
+    entry = {"effect": "read", "backend": "upstream"}
+
+    assert version() == version(autonomy={"level": "supervised"})
+    assert version(tools={"a.b": entry, "a.c": entry}) == version(
+        tools={"a.c": entry, "a.b": entry}
+    )
+    assert len(version()) == 64
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"autonomy": {"level": "full"}},
+        {"autonomy": {"allowed_commands": ["ls"]}},
+        {"autonomy": {"workspace_dir": "/elsewhere"}},
+        {"tools": {"shell": {"approval": "ask"}}},
+        {"tools": {"a.*": {"rules": {"x": {"max": 1}}}}},
+        {"presets": ["mcp-fetch"]},
+        {"runtime": {"docker": {"image": "busybox"}}},
+    ],
+    ids=str,
+)
+def test_any_other_rule_makes_another_version(sections: dict[str, object]) -> None:
+    assert version(**sections) != version()
+
+
+def test_what_decides_on_no_tool_call_makes_no_other_version() -> None:
+    assert version(gateway={"port": 1}, upstream={"url": "http://agent:1"}) == version()
+
+
+async def test_a_policy_has_the_tools_of_its_configuration_and_its_presets() -> None:
+    tools = {
+        "a.get": {"effect": "read", "backend": "upstream", "urls": ["url"]},
+        "shell": {"commands": "any"},
+    }
+    config = Config.model_validate(
+        {
+            "autonomy": {
+                "level": "full",
+                "mode": "observe",
+                "until": "2999-01-01",
+                "allowed_domains": ["example.com"],
+            },
+            "tools": tools,
+            "presets": ["mcp-fetch"],
+            "runtime": {"docker": {"shell": "bash"}},
+        }
+    )
+
+    async def resolve(host: str, _owner: str = "") -> list[str]:
+        raise OSError(host)
+
+    policy = build_policy(config, CommandParser(find_parser()), None, resolve)
+    rules = policy.tool_rules
+
+    assert {"a.get", "fetch.fetch"} <= set(rules.tools.exact)
+    assert (rules.planner.shell, rules.planner.lines.bash) == ("bash", True)
+    assert await rules.planner.urls.check("https://example.com/") is Reason.URL_UNRESOLVED
+    for name in ("a.get", "fetch.fetch"):
+        observed = await policy.decide(ToolCall(name, {"url": "https://example.com/"}), CLIENT)
+        assert isinstance(observed, Allow)
+        assert observed.facts["observed"] is Reason.URL_UNRESOLVED

@@ -157,6 +157,19 @@ OPERATOR = [
     ("GET", "/inbox", "inbox.list", None),
     ("POST", "/inbox/a%2Fb", "inbox.retry", "a/b"),
     ("DELETE", "/inbox/c0ffee", "inbox.drop", "c0ffee"),
+    ("GET", "/approvals", "approvals.list", None),
+    ("GET", "/approvals/events", "approvals.events", None),
+    ("GET", "/approvals/a_1", "approvals.get", "a_1"),
+    ("POST", "/approvals", "approvals.decide-all", None),
+    ("POST", "/approvals/a_1", "approvals.decide", "a_1"),
+    ("POST", "/approvals/events", "approvals.decide", "events"),
+    ("GET", "/grants", "grants.list", None),
+    ("DELETE", "/grants/g_1", "grants.revoke", "g_1"),
+    ("GET", "/stops", "stops.list", None),
+    ("POST", "/stops", "stops.add", None),
+    ("DELETE", "/stops", "stops.resume", None),
+    ("DELETE", "/stops/s_1", "stops.lift", "s_1"),
+    ("POST", "/explain", "explain", None),
 ]
 
 
@@ -181,6 +194,8 @@ def test_the_operators_listeners_serve_the_operator(
         *(("DELETE", path) for path in ("/tokens", "/tokens/", "/tokens/a/b", "/inbox")),
         *(("PUT", path) for path in ("/tokens/c0ffee", "/status")),
         *(("POST", path) for path in ("/tokens/", "/tokens/a/b", "/inbox", "/inbox/")),
+        *(("POST", path) for path in ("/approvals/", "/approvals/a/b", "/grants", "/stops/s_1")),
+        *(("DELETE", path) for path in ("/approvals", "/approvals/a_1", "/grants", "/stops/")),
     ],
 )
 def test_and_nothing_else(listener: str, method: str, path: str) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 import time
+from dataclasses import dataclass, field
 
 import pytest
-from doubles import inbound
+from doubles import CLIENT, grant, inbound
 
+from proxy.actions import Action, Listing
 from proxy.decision import Allow, Decision
 from proxy.exchange import Principal, Role
 from proxy.reasons import Layer
-from proxy.running import Ended, Entry, Running
+from proxy.running import Ended, Entry, Running, Wanted
 from proxy.trace import Trace
 
 
@@ -82,6 +84,56 @@ async def test_the_end_of_a_credential_is_the_end_of_what_runs_for_it_alone() ->
     assert (mine.ended, also_mine.ended) == (Ended.TOKEN_REVOKED, Ended.TOKEN_REVOKED)
     assert (others.task.done(), nobodys.task.done()) == (False, False)
     await running.drain(0)
+
+
+async def test_what_is_wanted_is_ended_with_the_reason_and_nothing_else() -> None:
+    running = Running()
+    mine, others, nobodys = Call(running, "client-1"), Call(running, "client-2"), Call(running)
+    granted = Call(running, "client-1")
+    await begun(mine, others, nobodys, granted)
+    assert granted.entry is not None
+    granted.entry.trace.grant = grant()
+    asked: list[tuple[str, Action | None]] = []
+
+    def wanted(principal: Principal, action: Action | None) -> bool:
+        asked.append((principal.id, action))
+        return action is not None
+
+    running.end(wanted, Ended.STOPPED)
+    await asyncio.wait({granted.task}, timeout=5)
+
+    known: list[tuple[str, Action | None]] = [("client-1", None), ("client-2", None)]
+    assert asked == [*known, ("client-1", grant().action)]
+    assert granted.ended is Ended.STOPPED
+    assert not any(call.task.done() for call in (mine, others, nobodys))
+    await running.drain(0)
+
+
+@dataclass
+class Elsewhere:
+    """`Holder` that remembers what was to be ended."""
+
+    ended: list[Wanted] = field(default_factory=list)
+
+    def principals(self) -> frozenset[str]:
+        return frozenset({"client-9"})
+
+    def end(self, wanted: Wanted) -> None:
+        self.ended.append(wanted)
+
+
+async def test_what_runs_elsewhere_is_ended_too() -> None:
+    elsewhere = Elsewhere()
+    running = Running(elsewhere)
+
+    running.end(lambda _, action: action is None, Ended.STOPPED)
+    running.end_principal("client-9")
+
+    stop, gone = elsewhere.ended
+    assert running.principals() == {"client-9"}
+    assert (stop(CLIENT, None), stop(CLIENT, Listing())) == (True, False)
+    assert gone(Principal("client-9", Role.CLIENT), None)
+    assert not gone(CLIENT, None)
 
 
 async def test_ending_a_principal_that_runs_nothing_ends_nothing() -> None:

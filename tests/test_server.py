@@ -375,14 +375,15 @@ async def test_a_client_that_leaves_ends_its_request(edge: Edge) -> None:
     assert len(edge.running) == 0
 
 
-async def test_who_is_stopped_is_cut_off_and_the_record_says_why(edge: Edge) -> None:
+async def test_who_is_stopped_is_told_so_and_the_record_says_why(edge: Edge) -> None:
     edge.told.go.clear()
     asking = asyncio.create_task(edge.ask(ECHO, seconds=10))
     await until(lambda: len(edge.running) == 1)
 
     await edge.running.drain(0.1)
+    reply = await asking
 
-    assert (await asking).status is None
+    assert (reply.status, reply.json()["code"]) == (503, "stopped-by-operator")
     assert edge.spy.outcomes[0].cancelled == "stopped"
 
 

@@ -130,6 +130,14 @@ async def test_a_cancelled_layer_stays_cancelled() -> None:
     assert spy.steps == []
 
 
+async def test_the_time_of_a_human_is_not_the_layer_s() -> None:
+    spy = Spy()
+
+    await trace(spy).step(Layer.AUTHORIZATION, answers(Allow(CLIENT, Facts(waited=3600.0))))
+
+    assert spy.steps[0].seconds == 0.0
+
+
 # What cannot be recorded
 
 

@@ -45,6 +45,15 @@ class Authenticator:
         except OSError as error:
             return Deny(Reason.STATE_UNAVAILABLE, evidence=type(error).__name__)
 
+    async def recall(self, credential: bytes, peer: Peer) -> Principal | None:
+        """Who made an earlier request with a credential of this SHA-256, if that is still somebody.
+
+        Empty where none was needed, and still is. Raises OSError.
+        """
+        if credential:
+            return await self._tokens.belonging_to(credential, peer)
+        return None if self._require_pairing else Principal(ANYBODY, Role.CLIENT, peer)
+
     async def _own_rate(
         self, decision: Decision[Principal], peer: Peer, rate: Limiter
     ) -> Decision[Principal]:

@@ -9,7 +9,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from proxy.exchange import Clock, Peer, Principal, Role
 from proxy.scope import Minting, Scope
@@ -70,7 +70,12 @@ class TokenBook:
         Look-ups are by digest, which a guesser cannot steer; every comparison takes constant time,
         and all are made.
         """
-        digest, now = hash_token(token), self.clock()
+        principal = await self.belonging_to(hash_token(token), peer)
+        return principal and replace(principal, presented=token)
+
+    async def belonging_to(self, digest: bytes, peer: Peer) -> Principal | None:
+        """The principal that the token of this digest belongs to."""
+        now = self.clock()
         record = await self.tokens.find(digest, now)
         configured = self._configured(digest)
         if record is not None and hmac.compare_digest(record.digest, digest):
@@ -78,10 +83,10 @@ class TokenBook:
             if self._seen.setdefault(record.id, digest) != digest:
                 self._rotated.add(record.id)
             self._seen[record.id] = digest
-            return Principal(record.id, record.role, peer, record.scope, presented=token)
+            return Principal(record.id, record.role, peer, record.scope)
         if configured is not None:
             name, role, scope = configured
-            return Principal(name, role, peer, scope, presented=token)
+            return Principal(name, role, peer, scope)
         return None
 
     def _configured(self, digest: bytes) -> tuple[str, Role, Scope] | None:

@@ -2,40 +2,67 @@
 
 from dataclasses import replace
 
-from proxy.actions import Action, Enqueue, ToolCall
+from proxy.actions import Action, Enqueue, Operate, ToolCall
+from proxy.authorization.budgets import Budgets
+from proxy.authorization.consent import Consent, Wish, held
 from proxy.authorization.keys import addressed, once_key, who
 from proxy.authorization.policy import Policy
+from proxy.authorization.stops import Stops
+from proxy.authorization.verdict import Asked, Permit, tools_of
 from proxy.decision import Allow, Decision, Deny, Facts
-from proxy.exchange import Grant, Inbound, Principal
-from proxy.limits import Limiter
+from proxy.exchange import Grant, Inbound, OnceKey, Principal
 from proxy.reasons import Reason
 
 
 class Authorizer:
-    """Layer 3. `calls` is the rate of one principal's tool calls."""
+    """Layer 3."""
 
-    def __init__(self, policy: Policy, calls: Limiter) -> None:
+    def __init__(self, policy: Policy, consent: Consent, stops: Stops, budgets: Budgets) -> None:
         self._policy = policy
-        self._calls = calls
+        self._consent = consent
+        self._stops = stops
+        self._budgets = budgets
 
     async def authorize(self, inbound: Inbound, principal: Principal) -> Decision[Grant]:
         """The grant for what the request asks."""
         if not principal.scope.covers_route(inbound.path):
             return Deny(Reason.SCOPE_INSUFFICIENT)
-        action = await inbound.route.codec.parse(inbound)
-        once = await once_key(inbound, principal, action)
         try:
-            facts = await self._count(action, principal)
+            return await self._granted(inbound, principal)
         except OSError as error:
             return Deny(Reason.STATE_UNAVAILABLE, type(error).__name__)
+
+    async def _granted(self, inbound: Inbound, principal: Principal) -> Decision[Grant]:
+        # To read a body costs more than to count it: who has no call left is not read.
+        early = inbound.route.door == "tools" and inbound.method == "POST"
+        facts = await self._count(principal) if early else Facts()
         if "retry_after" in facts:
             return Deny(Reason.TOOL_RATE_LIMITED, facts=facts)
-        permit = await self._policy.decide(action, principal)
+        action = await inbound.route.codec.parse(inbound)
+        if isinstance(action, ToolCall) and not early:
+            facts = await self._count(principal)
+            if "retry_after" in facts:
+                return Deny(Reason.TOOL_RATE_LIMITED, facts=facts)
+        once = await once_key(inbound, principal, action)
+        return await self._decided(inbound, principal, action, once, facts)
+
+    async def _decided(
+        self,
+        inbound: Inbound,
+        principal: Principal,
+        action: Action,
+        once: OnceKey | None,
+        facts: Facts,
+    ) -> Decision[Grant]:
+        permit = await self._permit(inbound, principal, action, once)
         if isinstance(permit, Deny):
-            return replace(permit, facts=Facts(**permit.facts, **facts))
+            await self._remember(action, principal, permit)
+            return replace(permit, facts=Facts(**{**facts, **permit.facts}))
         plan = permit.value.plan
         if isinstance(plan, Enqueue):  # the inbox itself remembers what it holds
             plan, once = addressed(plan, inbound, once), None
+        if isinstance(action, ToolCall):
+            action = replace(action, inner=permit.value.tools)
         grant = Grant(
             inbound.request_id,
             inbound.route.door,
@@ -43,15 +70,64 @@ class Authorizer:
             action,
             plan,
             permit.value.acting,
-            once,
+            None if isinstance(action, ToolCall) and action.detach else permit.value.once or once,
+            self._budgets.refund(principal, permit),
         )
-        return Allow(grant, Facts(**permit.facts, **facts))
+        return Allow(grant, Facts(**{**facts, **permit.facts}))
 
-    async def _count(self, action: Action, principal: Principal) -> Facts:
-        """Where the caller stands after a tool call."""
+    async def _permit(
+        self, inbound: Inbound, principal: Principal, action: Action, once: OnceKey | None
+    ) -> Decision[Permit]:
+        """What may be done: nothing stops it, the rules allow it, a human too, and it is paid."""
+        if not isinstance(action, Operate):
+            stopped = await self._stops.refusal(action, principal)
+            if stopped is not None:
+                return stopped
+        verdict = await self._policy.decide(action, principal)
         if not isinstance(action, ToolCall):
-            return Facts()
-        quota = await self._calls.hit(who(principal))
+            assert not isinstance(verdict, Asked), "only tool calls are asked about"
+            return verdict
+        wish = Wish(action, inbound, principal, once)
+        if isinstance(verdict, Deny):
+            return verdict
+        return await self._called(wish, verdict)
+
+    async def _called(self, wish: Wish, verdict: Allow[Permit] | Asked) -> Decision[Permit]:
+        """The permit for a tool call that no rule refuses.
+
+        What it costs is reserved before a human is asked, and given back where nothing comes of it.
+        """
+        with held(verdict) as kept:
+            wish = replace(wish, call=replace(wish.call, inner=tools_of(verdict)))
+            refusal = await self._stops.refusal(wish.call, wish.principal)
+            if refusal is None:
+                refusal = await self._budgets.reserve(wish.principal, verdict)
+            if refusal is not None:
+                return refusal
+            permit: Decision[Permit] | None = None
+            try:
+                permit = await self._consented(wish, verdict)
+            finally:
+                if not isinstance(permit, Allow) or not permit.value.tools:  # kept for later
+                    await self._budgets.refund(wish.principal, verdict)()
+            return kept(permit)
+
+    async def _consented(self, wish: Wish, verdict: Allow[Permit] | Asked) -> Decision[Permit]:
+        """The permit of the rules, and of a human where the rules ask for one."""
+        permit = await self._consent.settle(wish, verdict)
+        if isinstance(permit, Deny) or "waited" not in permit.facts:
+            return permit
+        with held(permit) as kept:  # it has been a while
+            stopped = await self._stops.refusal(wish.call, wish.principal)
+            return stopped or kept(permit)
+
+    async def _remember(self, action: Action, principal: Principal, denial: Deny) -> None:
+        if isinstance(action, ToolCall):
+            await self._stops.denied(action, principal, denial.reason)
+
+    async def _count(self, principal: Principal) -> Facts:
+        """Where the caller stands after a tool call."""
+        quota = await self._budgets.calls.hit(who(principal))
         if quota is None:
             return Facts()
         return Facts(quota=quota, **({} if quota.wait is None else {"retry_after": quota.wait}))

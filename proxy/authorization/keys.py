@@ -6,9 +6,10 @@ on, and its provider may send it again in other words: it has no fingerprint.
 """
 
 import hashlib
+import json
 from dataclasses import replace
 
-from proxy.actions import Action, Enqueue, Forward, Message, ToolCall
+from proxy.actions import Action, Enqueue, Forward, Json, Message, ToolCall
 from proxy.exchange import Inbound, OnceKey, Principal
 from proxy.protocols.idempotency import given_key
 
@@ -49,6 +50,16 @@ def who(principal: Principal) -> str:
     """What tells callers apart: the principal, and the address where everybody is the same one."""
     anybody = principal.id == _ANYBODY and principal.peer is not None
     return f"{principal.id} {principal.peer.key}" if anybody and principal.peer else principal.id
+
+
+def canonical(value: Json) -> bytes:
+    """The one form of a JSON value: keys in order, no blanks, in ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def call_digest(call: ToolCall, principal: Principal) -> str:
+    """What makes a call the same as another of the same principal."""
+    return _digest("call", who(principal), call.tool, canonical(call.arguments))
 
 
 def _channel(inbound: Inbound) -> str:

@@ -67,6 +67,8 @@ class Draft:
     positions: dict[KeyPath, Position] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     refused: set[KeyPath] = field(default_factory=set)
+    files: dict[KeyPath, str] = field(default_factory=dict)
+    """The files that secrets were read from, by the keys that name them."""
 
     def position(self, key: KeyPath) -> Position:
         """Where `key` stands, or the nearest key around it."""

@@ -1,8 +1,8 @@
 """The keys that exist, seen as paths. Read off `model`, so there is no second list."""
 
 from collections.abc import Iterator, Mapping
-from types import NoneType
-from typing import Annotated, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -59,8 +59,12 @@ def _inside(found: object, part: str | int) -> object:
 
 
 def _fields(found: object) -> Mapping[str, FieldInfo]:
+    """The keys of a section; of several kinds, those of all that are sections."""
     if isinstance(found, type) and issubclass(found, BaseModel):
-        return found.model_fields
+        return {field.alias or name: field for name, field in found.model_fields.items()}
+    if isinstance(found, UnionType) or get_origin(found) is Union:
+        kinds = map(_bare, get_args(found))
+        return {name: field for each in kinds for name, field in _fields(each).items()}
     return {}
 
 

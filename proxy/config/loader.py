@@ -35,6 +35,11 @@ class Loaded:
         """What was read: the path of the file."""
         return self._draft.name
 
+    @property
+    def secret_files(self) -> Mapping[str, str]:
+        """The files that secrets were read from, by the dotted keys that name them."""
+        return {dotted(key): path for key, path in self._draft.files.items()}
+
     def origin(self, key: str) -> str:
         """Where `key`, dotted, was given: `sidegate.yaml:7`, `env SIDEGATE_…` or `overlay`.
 
@@ -68,6 +73,11 @@ def find(explicit: str | None, environ: Mapping[str, str], places: Sequence[Path
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     """The configuration in the file at `path`."""
+    return parse(text_of(path), str(path), environ)
+
+
+def text_of(path: Path) -> str:
+    """What the file at `path` holds, of a bounded size."""
     try:
         with path.open("rb") as file:
             content = file.read(source.MAX_BYTES + 1)
@@ -75,11 +85,10 @@ def load(path: Path, environ: Mapping[str, str]) -> Loaded:
         reason = getattr(error, "strerror", None) or "not a path"
         raise ConfigError([f"{path}: cannot be read: {reason}"]) from None
     try:
-        text = content.decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{path}:{line}:1: is not UTF-8 text"]) from None
-    return parse(text, str(path), environ)
 
 
 def parse(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
@@ -94,7 +103,7 @@ def parse(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
 def overlay(loaded: Loaded, changes: Mapping[str, Json]) -> Loaded:
     """`loaded` with `changes` over it: mappings merge, all else replaces, `${…}` has no meaning."""
     base = loaded._draft  # noqa: SLF001 - the draft is private to this module
-    draft = Draft(base.name, positions=dict(base.positions))
+    draft = Draft(base.name, positions=dict(base.positions), files=dict(base.files))
     draft.data = _merged(draft, (), base.data, changes)
     return _judged(draft)
 

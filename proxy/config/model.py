@@ -6,27 +6,29 @@ silence it would look like protection.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from proxy.config.channels import ChannelsConfig
+from proxy.config.commands import Commands
 from proxy.config.listening import AdminConfig, GatewayConfig, MetricsConfig
+from proxy.config.moments import Moment, moment
+from proxy.config.presets import Preset
 from proxy.config.principals import Principals
+from proxy.config.reach import IGNORED, AllowedRoots, Domain, IgnorePattern
+from proxy.config.runtime import DockerConfig, RuntimeConfig
 from proxy.config.section import Section, raise_all, wrong
 from proxy.config.text import (
     SQLITE,
-    EngineRuntime,
     FilePath,
     Folder,
     ForbiddenPath,
-    Image,
     Line,
-    Program,
     StateUrl,
-    ToolName,
-    UserAndGroup,
+    ToolPattern,
 )
 from proxy.config.tools import ToolConfig, Tools
 from proxy.config.tunnel import TunnelConfig
@@ -111,54 +113,48 @@ class AutonomyConfig(Section):
 
     level: Annotated[Autonomy, Field(strict=False)] = Autonomy.SUPERVISED
     """How far tools may go without a human."""
+    mode: Literal["enforce", "observe"] = "enforce"
+    """observe: what the rules refuse of the upstream's tools is only told; needs until."""
+    until: Moment | None = None
+    """When observe ends, at the latest: a date, whose first moment in UTC counts, or a time."""
+    max_actions_per_hour: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """How many calls that write or execute one principal has in an hour; null: no limit."""
     workspace_only: bool = True
     """Whether paths must lie in the workspace."""
     workspace_dir: Folder = "/workspace"
     """The folder that tools work in; opened once, at start."""
-    allowed_commands: Annotated[tuple[Program, ...], Field(strict=False)] = (
-        *("git", "ls", "cat", "grep"),
-    )
-    """Programs that may be run, spelled as a call spells them; []: none."""
+    allowed_roots: AllowedRoots = ()
+    """Other folders that file tools may reach, by absolute paths: {path, access: ro|rw}."""
+    ignore: Annotated[tuple[IgnorePattern, ...], Field(strict=False)] = IGNORED
+    """Files that no tool reads, lists or writes: patterns as in .gitignore; []: none."""
+    allowed_domains: Annotated[tuple[Domain, ...], Field(strict=False)] = ()
+    """Hosts that URL arguments may name: example.com, *.example.com, or *: any public name."""
+    allowed_commands: Commands = ("git", "ls", "cat", "grep")
+    """Programs that may be run, spelled as a call spells them, or rules for them; []: none."""
     forbidden_paths: Annotated[tuple[ForbiddenPath, ...], Field(strict=False)] = ()
     """Paths never opened, beside those built in: absolute, in the workspace, or ~/…"""
-    auto_approve: Annotated[tuple[ToolName, ...], Field(strict=False)] = ("file_read", "file_list")
-    """Tools that need no human at level supervised."""
-    always_ask: Annotated[tuple[ToolName, ...], Field(strict=False)] = ()
-    """Tools that need a human at level supervised, whatever auto_approve lists."""
+    auto_approve: Annotated[tuple[ToolPattern, ...], Field(strict=False)] = (
+        *("file_read", "file_list"),
+    )
+    """Tools that need no human at level supervised; a * is any characters: github.get_*."""
+    always_ask: Annotated[tuple[ToolPattern, ...], Field(strict=False)] = ()
+    """Tools that need a human at level supervised, each time anew, whatever auto_approve lists."""
+    approval_timeout_secs: Annotated[float, Field(ge=0, le=86_400)] = 300
+    """How long a human has to decide on a call; 0: nobody is asked, the call is denied."""
 
+    @property
+    def observed_until(self) -> datetime | None:
+        """When rules are enforced again that are only observed; None: they are enforced."""
+        return moment(self.until) if self.mode == "observe" and self.until else None
 
-class DockerConfig(Section):
-    """The container that a command runs in."""
-
-    image: Image = "alpine:3.20"
-    """The image; it must be in the engine already, since Sidegate never pulls."""
-    user: UserAndGroup | None = None
-    """UID:GID; null: the workspace's owner, 65534 where that is root."""
-    network: Literal["none"] = "none"
-    """The container's network."""
-    read_only_rootfs: bool = True
-    """Whether the image's own files are read-only."""
-    # Docker's own least values: below them a limit is refused, or rounded to "no limit".
-    memory_limit_mb: Annotated[int, Field(ge=6, le=16_777_216)] = 512
-    """Memory, with no swap beside it."""
-    cpu_limit: Annotated[float, Field(ge=0.01, le=4096)] = 1.0
-    """Processors, in parts of one."""
-    mount_workspace: bool = True
-    """Whether the container sees the workspace."""
-    workspace_host_path: Folder | None = None
-    """The workspace as the engine's host sees it, where Sidegate runs in a container."""
-    engine_runtime: EngineRuntime | None = None
-    """The engine's runtime, such as runsc or crun; null: its default."""
-    max_concurrent: Annotated[int, Field(ge=1)] = 8
-    """Containers at one time."""
-
-
-class RuntimeConfig(Section):
-    """Where commands run: the isolation layer."""
-
-    kind: Literal["docker"] = "docker"
-    """The kind of sandbox."""
-    docker: DockerConfig = DockerConfig()
+    @model_validator(mode="after")
+    def _observe_for_a_time(self) -> Self:
+        """Nobody is to forget that the rules are not in force."""
+        if self.mode == "observe" and self.until is None:
+            raise_all([wrong(("until",), "required with autonomy.mode: observe")])
+        if self.observed_until is not None and self.observed_until <= datetime.now(UTC):
+            raise_all([wrong(("until",), "has passed: set autonomy.mode to enforce")])
+        return self
 
 
 class StateConfig(Section):
@@ -204,8 +200,10 @@ class Config(Section):
     """Machines with a token from the start, by name."""
     upstream: UpstreamConfig = UpstreamConfig()
     autonomy: AutonomyConfig = AutonomyConfig()
+    presets: Annotated[tuple[Preset, ...], Field(strict=False)] = ()
+    """Tables of tools that ship with Sidegate; entries of tools override theirs."""
     tools: Tools = Field(default={})
-    """Tools by name: those of the upstream, commands to run, changes to those built in."""
+    """Tools by name or pattern: the upstream's, commands to run, changes to those built in."""
     runtime: RuntimeConfig = RuntimeConfig()
     secrets: SecretsConfig = SecretsConfig()
     state: StateConfig = StateConfig()
@@ -221,6 +219,17 @@ class Config(Section):
             for key, path in self._own_files()
             if path is not None and PurePosixPath(path).is_relative_to(workspace)
         )
+        return self
+
+    @model_validator(mode="after")
+    def _confine_what_is_not_judged(self) -> Self:
+        """Where no line is judged, the sandbox is all that there is."""
+        if not self.runtime.isolates:
+            raise_all(
+                wrong(("tools", name, "commands"), "any needs a runtime that isolates: docker")
+                for name, entry in self.tools.items()
+                if entry.commands == "any"
+            )
         return self
 
     def _own_files(self) -> Iterator[tuple[tuple[str, ...], str | None]]:

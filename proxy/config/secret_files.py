@@ -61,6 +61,7 @@ def _replace(draft: Draft, key: KeyPath, inside: dict[str, Plain], name: str) ->
     except ValueError as error:
         draft.complain(path, str(error))
     else:
+        draft.files[path] = str(value)
         draft.move(path, (*key, stem))
 
 

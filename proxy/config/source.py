@@ -40,10 +40,13 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def read(text: str, name: str) -> Draft:
-    """Read `text`, called `name` in messages; raises ConfigError where no walk is possible."""
+def read(text: str, name: str, *, items: str | None = None) -> Draft:
+    """Read `text`, called `name` in messages; raises ConfigError where no walk is possible.
+
+    `items`: a document that is a list is read as a mapping with the list under this key.
+    """
     _check_size(text, name)
-    walk = _Walk(name, yaml.parse(text, Loader=yaml.CSafeLoader))
+    walk = _Walk(name, yaml.parse(text, Loader=yaml.CSafeLoader), items)
     try:
         walk.document()
     except yaml.YAMLError as error:
@@ -94,9 +97,10 @@ class _Mark(Protocol):
 class _Walk:
     """One pass over the parser's events."""
 
-    def __init__(self, name: str, events: Iterator[yaml.Event]) -> None:
+    def __init__(self, name: str, events: Iterator[yaml.Event], items: str | None) -> None:
         self.draft = Draft(name)
         self.events = events
+        self.items = items
 
     def document(self) -> None:
         """Read the one document of the stream; an empty stream is an empty mapping."""
@@ -106,9 +110,12 @@ class _Walk:
         if isinstance(root, yaml.StreamEndEvent):
             return
         self.draft.positions[()] = self.mark(root)
-        data = self.value(root, ())
+        listed = self.items if isinstance(root, yaml.SequenceStartEvent) else None
+        data = self.value(root, (listed,) if listed else ())
         if isinstance(data, dict):
             self.draft.data = data
+        elif listed:
+            self.draft.data = {listed: data}
         elif data is not None:
             self.draft.refuse((), "the configuration must be a mapping of sections")
         for event in self.events:

@@ -125,11 +125,26 @@ StateUrl = Annotated[
 ToolName = Annotated[
     str, Form(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?", "a tool name: NAME or SERVER.NAME")
 ]
+ToolPattern = Annotated[
+    str,
+    Form(
+        r"[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*-]+)?",
+        "a tool name: NAME or SERVER.NAME, where * stands for any characters",
+    ),
+]
+_ARGUMENT = r"[A-Za-z0-9_$-]+(?:\.[A-Za-z0-9_$-]+)*"
+ArgumentName = Annotated[
+    str, Form(_ARGUMENT, "the name of an argument; a dot reaches into an object: options.path")
+]
+ArgumentRole = Annotated[
+    str,
+    Form(rf"{_ARGUMENT}\??", "the name of an argument, with a ? at its end if it may be missing"),
+]
 Program = Annotated[
     str,
     Form(
-        r"(?!.*/\.\.?/)(?:(?:/[A-Za-z0-9_.+@~-]+)*/)?[A-Za-z0-9_\[][A-Za-z0-9_.+@-]*",
-        "a program's name or absolute path, without arguments or wildcards",
+        r"(?!.*/\.\.?/|\.\./|~)(?:\.?/)?(?:[A-Za-z0-9_.+@~-]+/)*[A-Za-z0-9_\[][A-Za-z0-9_.+@-]*",
+        "a program's name, or its path as a call spells it, without arguments or wildcards",
     ),
 ]
 TokenHash = Annotated[

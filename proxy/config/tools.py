@@ -1,99 +1,140 @@
-"""The table of tools: what the operator declares of each, by its policy name.
+"""The table of tools: what the operator declares of each, by its policy name or a pattern.
 
 The counterpart is the catalogue of layer 3, where these entries join the tools that are built in.
 The configuration, never the caller, states what a tool does to the world.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
-from pydantic_core import InitErrorDetails
+from pydantic import (
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails
 
-from proxy.actions import Effect
-from proxy.config.section import Section, raise_all, wrong
-from proxy.config.text import Line, Prose, ToolName
-from proxy.config.web import UpstreamPath
+from proxy.config.entries import ToolConfig
+from proxy.config.patterns import covers, is_pattern, joined, meet
+from proxy.config.presets import Preset, over
+from proxy.config.section import raise_all, wrong
+from proxy.config.text import ToolPattern
+from proxy.config.wrappers import is_wrapper
 
+__all__ = ["BUILT_IN", "RESERVED", "ToolConfig", "Tools"]
+
+_ANY_TOOL = frozenset({"description", "approval", "rules", "rate_per_minute"})
 BUILT_IN: Mapping[str, frozenset[str]] = {
-    "shell": frozenset({"timeout_secs", "description"}),
-    "file_read": frozenset({"description"}),
-    "file_write": frozenset({"description"}),
-    "file_list": frozenset({"description"}),
+    "shell": _ANY_TOOL | {"timeout_secs", "commands"},
+    "file_read": _ANY_TOOL,
+    "file_write": _ANY_TOOL,
+    "file_list": _ANY_TOOL,
 }
 """Sidegate's own tools, with the fields that an entry may override."""
 
 RESERVED = "invoke"
 """`POST /tools/invoke` is a contract of its own, so no tool has this name."""
 
-
-class ToolConfig(Section):
-    """One tool: one that is not built in has an effect and a backend; None: as built in."""
-
-    effect: Annotated[Effect, Field(strict=False)] | None = None
-    """What a call does to the world; required for a tool that is not built in."""
-    backend: Literal["sandbox", "upstream"] | None = None
-    """Where it runs; required for a tool that is not built in."""
-    command: Line | None = None
-    """The argument that holds a command line, judged by autonomy.allowed_commands."""
-    paths: Annotated[tuple[Line, ...], Field(strict=False)] = ()
-    """The arguments that hold paths, judged like those of the file tools; of an upstream's tool."""
-    timeout_secs: Annotated[float, Field(gt=0, le=3600)] | None = None
-    """The longest that a call may take; a caller may ask for less."""
-    path: UpstreamPath | None = None
-    """The path of this tool at the upstream; null: /tools/NAME."""
-    description: Prose = ""
-    """What the tool does, for those who may call it."""
+Fields = Mapping[str, object]
+_OF_ONE_TOOL = ("path", "dispatch", "commands")
+_OF_THE_UPSTREAM = ("path", "paths", "urls", "dispatch")
 
 
-def _judged(entries: object, inner: ValidatorFunctionWrapHandler) -> Mapping[str, ToolConfig]:
+def _judged(
+    entries: object, inner: ValidatorFunctionWrapHandler, info: ValidationInfo
+) -> Mapping[str, ToolConfig]:
     """What an entry must hold depends on its name; told together with what is wrong inside it."""
-    broken = list(_broken(entries)) if isinstance(entries, Mapping) else []
+    presets = (info.data or {}).get("presets", ())
+    broken = list(_broken(entries, presets)) if isinstance(entries, Mapping) else []
     try:
         tools = cast("Mapping[str, ToolConfig]", inner(entries))
     except ValidationError as error:
-        inside = cast("list[InitErrorDetails]", error.errors(include_url=False))
+        inside = map(_again, error.errors(include_url=False))
         raise ValidationError.from_exception_data("tools", [*inside, *broken]) from None
     raise_all(broken)
     return tools
 
 
-def _broken(entries: Mapping[str, object]) -> Iterator[InitErrorDetails]:
-    for name, entry in entries.items():
-        if name == RESERVED:
-            yield wrong((name,), "this name is reserved")
-            continue
-        given = _given(entry)
-        rules = _built_in(name, given) if name in BUILT_IN else _declared(given)
-        yield from (wrong((name, key), text) for key, text in rules)
+def _again(error: ErrorDetails) -> InitErrorDetails:
+    """An error as it is raised; a broken rule is of no type that pydantic knows."""
+    if error["type"] == "rule":
+        return wrong(error["loc"], error["msg"])
+    return cast("InitErrorDetails", error)
 
 
-def _given(entry: object) -> Mapping[str, object]:
+def _broken(
+    entries: Mapping[str, object], presets: tuple[Preset, ...]
+) -> Iterator[InitErrorDetails]:
+    given = {name: _given(entry) for name, entry in entries.items()}
+    table = over(presets, {name: fields for name, fields in given.items() if fields is not None})
+    for name, fields in given.items():
+        if fields is None:
+            continue  # no entry at all, which pydantic tells
+        rules = [*_rules(name, fields, joined(name, table)), *_idle(name, fields, table)]
+        yield from (wrong((name, *key), text) for key, text in rules)
+
+
+def _given(entry: object) -> Fields | None:
     match entry:
         case Mapping():
-            return entry
+            return {key: value for key, value in entry.items() if value is not None}
         case ToolConfig():
-            return entry.model_dump(exclude_unset=True)
+            return entry.given()
         case _:
-            return {"effect": "", "backend": ""}  # no entry at all, which pydantic tells
+            return None
 
 
-def _built_in(name: str, given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for key in given.keys() & (ToolConfig.model_fields.keys() - BUILT_IN[name]):
-        yield key, "cannot be changed: this tool is built in"
+def _rules(name: str, given: Fields, found: Fields) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is wrong with an entry that has the fields `given`, and with all others `found`."""
+    if name == RESERVED:
+        yield (), "this name is reserved"
+    elif is_pattern(name):
+        for key in _OF_ONE_TOOL:
+            if key in given:
+                yield (key,), "only for one tool, by its whole name"
+    elif name in BUILT_IN:
+        for key in given.keys() & (ToolConfig.model_fields.keys() - BUILT_IN[name]):
+            yield (key,), "cannot be changed: this tool is built in"
+    else:
+        yield from _declared(name, given, found)
 
 
-def _declared(given: Mapping[str, object]) -> Iterator[tuple[str, str]]:
-    for key in ("effect", "backend"):
-        if given.get(key) is None:
-            yield key, "required for a tool that is not built in"
+def _idle(
+    name: str, given: Fields, table: Mapping[str, Fields]
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """A pattern makes tools of the upstream exist, and what Sidegate runs stands under its name."""
+    if not is_pattern(name) or any(covers(name, key) for key in table if _runs(key)):
+        return
     if given.get("backend") == "sandbox":
-        if given.get("command") is None:
-            yield "command", "required with backend: sandbox"
-        if given.get("path") is not None:
-            yield "path", "only with backend: upstream"
-        if given.get("paths"):
-            yield "paths", "only with backend: upstream; a sandbox tool takes its command alone"
+        yield ("backend",), "creates no tool: one of the sandbox has an entry by its whole name"
+    elif "command" in given and not any("backend" in table[key] for key in _beside(name, table)):
+        yield ("command",), "is of no tool: no entry that it speaks about has a backend"
 
 
-Tools = Annotated[Mapping[ToolName, ToolConfig], WrapValidator(_judged)]
+def _runs(key: str) -> bool:
+    return not is_pattern(key) and key not in BUILT_IN
+
+
+def _beside(name: str, table: Mapping[str, Fields]) -> Iterator[str]:
+    return (key for key in table if meet(key, name))
+
+
+def _declared(name: str, given: Fields, found: Fields) -> Iterator[tuple[tuple[str, ...], str]]:
+    for key in ("effect", "backend"):
+        if key not in found:
+            yield (key,), "required for a tool that is not built in"
+    if is_wrapper(name) and "dispatch" not in found:
+        yield ("dispatch",), "required: tools of this name call others; none, if this one does not"
+    if found.get("backend") == "sandbox":
+        if "command" not in found:
+            yield ("command",), "required with backend: sandbox"
+        for key in _OF_THE_UPSTREAM:
+            if given.get(key):
+                yield (key,), "only with backend: upstream; a sandbox tool takes its command alone"
+    elif "commands" in given:
+        yield ("commands",), "only with backend: sandbox, which is then the boundary"
+
+
+Tools = Annotated[Mapping[ToolPattern, ToolConfig], WrapValidator(_judged)]
+"""Layer 3: may they do this."""

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from proxy.decision import Denied
 from proxy.isolation.fate import Fate, fate_by_status
-from proxy.reasons import Layer
+from proxy.reasons import Layer, Reason
 from proxy.state.letters import Inbox, Letter
 
 UNKNOWN = "whether the agent received it is not known"
@@ -17,6 +17,7 @@ REFUSED = "the agent refused it"
 UNREACHED = "the agent could not be reached for a day"
 UNTAKEN = "the agent did not take it for a day"
 NOT_ALLOWED = "the sender is no longer allowed"
+STOPPED = "everything was stopped for a day"
 UNREADABLE = "it was sealed with another key"
 
 
@@ -79,6 +80,8 @@ class Attempt:
         """What it means that there is no answer to pass on."""
         if status := denied.facts.get("upstream_status", 0):
             return self.answered(status)
+        if denied.reason is Reason.STOPPED_BY_OPERATOR:
+            return Verdict(Ending.LATER, STOPPED)
         if denied.reason.layer is Layer.AUTHORIZATION:
             return Verdict(Ending.DEAD, NOT_ALLOWED)
         return Verdict(Ending.DROPPED) if self.dropped else self.cut_off()

@@ -27,6 +27,15 @@ class Owner:
 NOBODY = Owner(65534, 65534)
 
 
+# A folder that looks like a repository tells git which programs to run, and an agent may make one
+# file by file: only a repository's own .git counts, which tools do not write.
+_GIT = (
+    "GIT_CONFIG_COUNT=1",
+    "GIT_CONFIG_KEY_0=safe.bareRepository",
+    "GIT_CONFIG_VALUE_0=explicit",
+)
+
+
 def container(
     section: DockerConfig,
     plan: Command,
@@ -42,7 +51,7 @@ def container(
         "Cmd": list(plan.argv[1:]),
         "User": str(owner),
         "WorkingDir": MOUNT if source else _TMP,
-        "Env": ["HOME=/tmp"],
+        "Env": ["HOME=/tmp", *_GIT],
         "Hostname": "sandbox",
         "Labels": dict(labels),
         "AttachStdin": False,

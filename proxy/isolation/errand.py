@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
+from proxy.actions import Action
 from proxy.decision import Allow, Decision, Facts
-from proxy.exchange import Content, Frame, Stream
+from proxy.exchange import Content, Frame, Principal, Stream
 from proxy.isolation.fate import Fate, fate, fate_by_status
 from proxy.isolation.kept import Copy, packed
 
@@ -22,10 +23,13 @@ Settle = Callable[[Fate, bytes | None], Awaitable[None]]
 
 
 class Errand:
-    """One call for `principal`, `settle`d by its fate and the answer to keep."""
+    """One `action` of `principal`, `settle`d by its fate and the answer to keep."""
 
-    def __init__(self, principal: str, settle: Settle, *, stay: float = STAY_SECONDS) -> None:
+    def __init__(
+        self, principal: Principal, action: Action, settle: Settle, *, stay: float = STAY_SECONDS
+    ) -> None:
         self.principal = principal
+        self.action = action
         self.left = False
         self._settle = settle
         self._settled = False

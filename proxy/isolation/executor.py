@@ -4,10 +4,12 @@ A backend is one verb: it is handed a plan and the grant that carries it, and an
 of it or why it was not done. It decides nothing about permission.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, assert_never
 
 from proxy.actions import (
+    Collect,
     Command,
     Enqueue,
     FileList,
@@ -22,8 +24,17 @@ from proxy.actions import (
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Content, Document, Grant, Raw
 from proxy.isolation.once import Once
+from proxy.reasons import Reason
 
 PlanT_contra = TypeVar("PlanT_contra", contravariant=True)
+
+
+_NOT_BEGUN = frozenset(
+    {
+        *(Reason.SANDBOX_UNAVAILABLE, Reason.SANDBOX_BUSY, Reason.UPSTREAM_MISSING),
+        *(Reason.FILE_TOO_LARGE, Reason.FILE_NOT_TEXT, Reason.STATE_UNAVAILABLE),
+    }
+)
 
 
 class Backend(Protocol[PlanT_contra]):
@@ -43,10 +54,18 @@ class Executor:
     upstream: Backend[Invoke | Relay]
     inbox: Backend[Enqueue]
     operations: Backend[Operate]
+    answers: Backend[Collect]
     once: Once
 
     async def execute(self, grant: Grant) -> Decision[Raw]:
         """What came of the grant, untouched; under a key, now or earlier."""
+        raw = await self._done(grant)
+        if grant.unspent is not None and _certainly_undone(raw):
+            with contextlib.suppress(OSError):  # what cannot be given back stays spent
+                await grant.unspent()
+        return raw
+
+    async def _done(self, grant: Grant) -> Decision[Raw]:
         if grant.once is not None:
             return await self.once.run(grant, grant.once, self._run)
         done = await self._run(grant)
@@ -65,6 +84,15 @@ class Executor:
                 return await self.inbox.run(plan, grant)
             case Operate():
                 return await self.operations.run(plan, grant)
+            case Collect():
+                return await self.answers.run(plan, grant)
             case Known():
-                return Allow(Document(plan.value))
+                return Allow(Document(plan.value, plan.status))
         assert_never(plan)
+
+
+def _certainly_undone(raw: Decision[Raw]) -> bool:
+    """Whether nothing was begun. What an agent refused, or answered too late, it may have done."""
+    if isinstance(raw, Allow):
+        return raw.value.replayed
+    return raw.reason in _NOT_BEGUN or raw.reason.code.startswith("idempotency-")

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
-from proxy.actions import FileList, FileRead, Invoke, Json, Relay
+from proxy.actions import Action, FileList, FileRead, Invoke, Json, Relay
 from proxy.decision import Allow, Decision, Deny, Facts
-from proxy.exchange import Clock, Content, Document, Grant, OnceKey, Raw
+from proxy.exchange import Clock, Content, Document, Grant, OnceKey, Principal, Raw
 from proxy.isolation.errand import Errand
 from proxy.isolation.fate import Fate, fate
 from proxy.isolation.kept import packed, unpacked
@@ -144,7 +144,7 @@ class Once:
         async def settle(known: Fate, answer: bytes | None) -> None:
             await self._settle(once, known, answer)
 
-        errand = Errand(grant.principal.id, settle)
+        errand = Errand(grant.principal, grant.action, settle)
         marked = replace(plan, before=errand.mark_sent)
         if isinstance(marked, Relay) and once.channel:
             marked = replace(marked, headers=with_key(marked.headers, once.key))
@@ -157,7 +157,7 @@ class Once:
 
     def _make_room(self) -> None:
         """Calls whose callers have left must not use up all connections to the agent."""
-        left = {task: errand.principal for task, errand in self._errands.items() if errand.left}
+        left = {task: errand.principal.id for task, errand in self._errands.items() if errand.left}
         if len(left) >= _MAX_LEFT:
             most, _ = Counter(left.values()).most_common(1)[0]  # whose they are bears it
             next(task for task, principal in left.items() if principal == most).cancel()
@@ -219,12 +219,12 @@ class Once:
 
     def principals(self) -> frozenset[str]:
         """For whom something runs, whether or not they wait for it."""
-        return frozenset(errand.principal for errand in self._errands.values())
+        return frozenset(errand.principal.id for errand in self._errands.values())
 
-    def end_principal(self, principal: str) -> None:
-        """Give up what runs for somebody whose credential is gone."""
+    def end(self, wanted: Callable[[Principal, Action], bool]) -> None:
+        """Give up what runs and is wanted: its credential is gone, or it was stopped."""
         for task, errand in self._errands.items():
-            if errand.principal == principal:
+            if wanted(errand.principal, errand.action):
                 task.cancel()
 
     async def aclose(self) -> None:

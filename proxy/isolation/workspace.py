@@ -102,10 +102,12 @@ def _list(file: OpenPath) -> Decision[Content]:
     entries: list[Json] = []
     truncated = False
     with os.scandir(file.descriptor) as found:
-        for entry in found:
-            if len(entries) == MAX_ENTRIES:
+        for number, entry in enumerate(found):
+            if number == MAX_ENTRIES:
                 truncated = True
                 break
+            if file.hides(entry.name):
+                continue
             with contextlib.suppress(FileNotFoundError):  # gone since it was listed
                 entries.append(_entry(entry))
     entries.sort(key=lambda entry: str(entry["name"]) if isinstance(entry, dict) else "")

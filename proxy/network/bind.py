@@ -93,6 +93,11 @@ def unsafe(config: Config, bound: Iterable[Binding]) -> list[str]:
             "gateway.require_pairing: false would open the agent to the internet through the "
             "tunnel: set it to true, or tunnel.provider to none"
         )
+    if config.autonomy.observed_until is not None and ("gateway" in public or "tunnel" in sections):
+        problems.append(
+            "autonomy.mode: observe would let strangers do what the rules refuse: set it to "
+            "enforce, or gateway.host to 127.0.0.1 and tunnel.provider to none"
+        )
     return problems
 
 

@@ -94,6 +94,11 @@ class Ingress:
         return Deny(Reason.RATE_LIMITED, facts=Facts(retry_after=quota.wait, quota=quota))
 
 
+def recalled(key: str) -> Peer:
+    """The other end of an earlier connection, admitted then, by what it was counted by."""
+    return Peer(key)
+
+
 def _stranger(inbound: Inbound) -> Reason | None:
     """Judged is who connects: what a header says of another address opens nothing."""
     networks, address = inbound.listener.networks, inbound.connection.address

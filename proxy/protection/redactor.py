@@ -9,7 +9,8 @@ from typing import assert_never
 
 from proxy.actions import Headers, Json
 from proxy.decision import Allow, Decision
-from proxy.exchange import Clean, Content, Document, Frame, Raw, Stream
+from proxy.exchange import Clean, Content, Document, Frame, Raw, Role, Stream
+from proxy.protection.finder import Finder, Secret
 from proxy.protection.rules import OWN, Rules, compile_rules
 from proxy.protection.scrubber import Scrubber, masked, rule_name
 
@@ -28,12 +29,15 @@ class Redactor:
         self._held = tuple(held)
         self._rules = compile_rules(self._held)
         self._held_only = compile_rules(self._held, patterns=False)
+        self._finder = Finder(self._held)
         self._compiled_with = functools.lru_cache(maxsize=16)(self._compile_with)
 
     async def redact(self, raw: Raw) -> Decision[Clean]:
         """What may be sent of a raw answer."""
         principal = raw.grant.principal
         rules = self._rules_for(principal.presented)
+        if raw.content.masked and principal.role is Role.OPERATOR:
+            rules = self._held_only  # the patterns would hide what the operator decides on
         tally: Counter[str] = Counter()
         issued = principal.issued
         match raw.content:
@@ -56,6 +60,10 @@ class Redactor:
     def text(self, text: str) -> str:
         """A short text for the audit log, whole."""
         return _text(text, self._rules, Counter())
+
+    def find(self, text: str, key: str = "") -> list[Secret]:
+        """The secrets of a text that an operator decides on, and nothing else than secrets."""
+        return self._finder.find(text, key)
 
     def _headers(self, headers: Headers, rules: Rules, tally: Counter[str]) -> Headers:
         """Header values scrubbed like any text. A cookie that is set is the client's to have."""

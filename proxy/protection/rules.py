@@ -27,11 +27,11 @@ KEYS = {
     "password": r"passw(?:or)?d",
     "secret": r"secret(?:[_-]?(?:access[_-]?)?key)?",
 }
-_ASSIGN = r"[ \t]{0,16}(?:=>|:=|[:=])[ \t]{0,16}"
+ASSIGN = r"[ \t]{0,16}(?:=>|:=|[:=])[ \t]{0,16}"
 _ONE, _TWO = r"\\[^\n]", r"\\\\(?:\\[^\n]|[^\"\\\n])"  # an escape, and one in a nested string
 _SIGNS = r"\x00-\x20\x7f\"'\\,;&|<>()\[\]{}`*"  # that end a value without quotes
 _BARE = rf"(?P<bare>[^{_SIGNS}$][^{_SIGNS}]{{7,%(n)d}})"
-_KEY = "|".join(f"(?P<{name}>{pattern})" for name, pattern in KEYS.items())
+KEY = "|".join(f"(?P<{name}>{pattern})" for name, pattern in KEYS.items())
 
 
 _AFTER_A_QUOTE = r",:\]}\s"
@@ -53,7 +53,7 @@ def _keyed(quote: str, same: str = "") -> str:
         rf"'(?P<single>(?:[^'\"\\\n{single_first}]|{_ONE})(?:[^'\"\\\n]|{_ONE}){{5,%(n)d}})"
     )
     value = f"(?:{deep}|{nested}|{quoted}|{apostrophe}|{_BARE})" % {"n": MAX_VALUE}
-    return f"(?:{_KEY})s?{quote}{_ASSIGN}{value}"
+    return f"(?:{KEY})s?{quote}{ASSIGN}{value}"
 
 
 def _renamed(pattern: str, mark: str) -> str:
@@ -69,9 +69,10 @@ _KEYED = "|".join(
         _renamed(_keyed(""), "___"),
     )
 )
-_BEARER = rf"bearer(?:[ \t]{{1,16}}|{_ASSIGN})(?P<bearer>[A-Za-z0-9._~+/=-]{{8,{MAX_VALUE}}})"
+_BEARER = rf"bearer(?:[ \t]{{1,16}}|{ASSIGN})(?P<bearer>[A-Za-z0-9._~+/=-]{{8,{MAX_VALUE}}})"
 OWN = r"z[co]_[0-9a-f]{64}"  # a bearer token that Sidegate made
 _OWN = f"(?P<own>{OWN})"
+_NOTHING = r"[^\x00-\xff]"
 
 # How each kind of value goes on where it is longer than a pattern may be.
 TAILS = {
@@ -132,7 +133,8 @@ def compile_rules(held: Iterable[str] = (), *, patterns: bool = True) -> Rules:
     registered = [f"(?P<held>(?-i:{either}))"] if literals else []
     longest = max([_LONGEST, *(len(literal.encode()) + 1 for literal in literals)])
     expression = "|".join([*registered, *((_KEYED, _BEARER) if patterns else ()), _OWN])
-    return Rules(Expression(expression), Expression(rf"(?:{_KEY})s?\z"), longest)
+    key = rf"(?:{KEY})s?\z" if patterns else _NOTHING
+    return Rules(Expression(expression), Expression(key), longest)
 
 
 def _forms(value: str) -> Iterable[str]:

@@ -5,9 +5,11 @@ it was handed.
 """
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from http import HTTPStatus
 from typing import assert_never
 
-from proxy.actions import Action, Forward, Headers, Json, Listing, Relay, ToolCall
+from proxy.actions import Action, Collect, Forward, Headers, Json, Listing, Relay, ToolCall
 from proxy.decision import Denied, Malformed
 from proxy.exchange import Answer, Clean, Document, Inbound, Stream
 from proxy.protocols.problem import problem
@@ -51,11 +53,40 @@ class ToolCodec(RestCodec):
         arguments = body.get("arguments")
         if set(body) != {"arguments"} or not isinstance(arguments, Mapping):
             raise Malformed(Reason.BODY_MALFORMED, "not exactly one arguments object")
-        return ToolCall(inbound.capture or "", arguments)
+        return ToolCall(inbound.capture or "", arguments, detach=prefers_async(inbound.headers))
 
-    def document(self, inbound: Inbound, clean: Clean, value: Json) -> Json:  # noqa: ARG002
+    def render(self, inbound: Inbound, clean: Clean) -> Answer:
+        """The answer; where it comes later, where it will be (RFC 7240 sections 3 and 4.1)."""
+        answer = super().render(inbound, clean)
+        if answer.status != HTTPStatus.ACCEPTED or not isinstance(clean.content, Document):
+            return answer
+        kept = clean.content.value
+        assert isinstance(kept, Mapping)
+        later = (
+            ("Location", f"/requests/{kept['request_id']}"),
+            ("Preference-Applied", "respond-async"),
+        )
+        return replace(answer, headers=Headers((*answer.headers, *later)))
+
+    def document(self, inbound: Inbound, clean: Clean, value: Json) -> Json:
         """The result in its envelope."""
+        if clean.content.status == HTTPStatus.ACCEPTED:
+            return value
         return {"ok": True, "result": value, "request_id": inbound.request_id}
+
+
+class RequestCodec(RestCodec):
+    """`GET /requests/{id}`: what came of a call that was done apart from its request."""
+
+    async def parse(self, inbound: Inbound) -> Action:
+        """The wish for it."""
+        return Collect(inbound.capture or "")
+
+    def document(self, inbound: Inbound, clean: Clean, value: Json) -> Json:
+        """The result in the envelope that it would have had."""
+        if clean.content.status == HTTPStatus.ACCEPTED:
+            return value
+        return {"ok": True, "result": value, "request_id": inbound.capture}
 
 
 class ListingCodec(RestCodec):
@@ -84,6 +115,12 @@ async def json_object(inbound: Inbound) -> tuple[Mapping[str, Json], bytes]:
         raise Malformed(Reason.BODY_UNTYPED)
     data = await inbound.body.read()
     return loads_object(data), data
+
+
+def prefers_async(headers: Headers) -> bool:
+    """Whether the client would rather be answered at once, and come back (RFC 7240 section 4.1)."""
+    given = ",".join(headers.all("prefer")).lower().split(",")
+    return any(each.partition(";")[0].strip() == "respond-async" for each in given)
 
 
 def with_query(path: str, inbound: Inbound) -> str:

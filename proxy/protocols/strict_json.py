@@ -4,6 +4,7 @@ RFC 8259 leaves duplicate keys, NaN, encodings and depth to implementations, and
 differ an attacker shows each its own document. What could be read in two ways is refused.
 """
 
+import itertools
 import json
 import math
 import re
@@ -17,6 +18,9 @@ from proxy.reasons import Reason
 MAX_DEPTH = 64
 # In another character set the same bytes are another text.
 UTF8 = r"[ \t]*(?:;[ \t]*(?:charset=\"?utf-8\"?[ \t]*)?)?"
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_NO_BRACKETS = re.compile(r"[^][{}]+")
+_STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 JSON_TYPE = re.compile(rf"application/json{UTF8}")
 """The media types, in lower case, of what is read here."""
 
@@ -51,20 +55,11 @@ def dumps(value: Json) -> bytes:
 
 def _check_depth(text: str) -> None:
     """Count brackets outside strings, before a recursive parser meets them."""
-    depth, quoted, escaped = 0, False, False
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return
-    for char in text:
-        if quoted:
-            escaped, quoted = (char == "\\" and not escaped), (char != '"' or escaped)
-        elif char == '"':
-            quoted = True
-        elif char in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise ValueError("too deep")
-        elif char in "]}":
-            depth -= 1
+    brackets = _NO_BRACKETS.sub("", _STRINGS.sub("", text))
+    if max(itertools.accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH:
+        raise ValueError("too deep")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,31 +9,35 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from doubles import CLIENT, grant
 from labelled import rows
+from layouts import CANARY, is_untouched, met, prepared
 from policies import SAVE, policy, shell
 
 from proxy.actions import FileList, FileRead, FileWrite, ToolCall
-from proxy.authorization.paths import Workspace
+from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.policy import Policy
+from proxy.beneath import Opening, open_beneath, walk_beneath
+from proxy.config.reach import IGNORED
 from proxy.decision import Allow, Deny
 from proxy.exchange import Document
 from proxy.isolation.workspace import WorkspaceFiles
 from proxy.reasons import Reason
 
-CANARY = "CANARY-OUTSIDE"
 RACE_SECONDS = 0.6
 
 OUTSIDE = Reason.PATH_OUTSIDE_WORKSPACE
 FORBIDDEN = Reason.PATH_FORBIDDEN
 UNUSABLE = Reason.PATH_UNUSABLE
 NOT_FOUND = Reason.PATH_NOT_FOUND
+HIDDEN = Reason.PATH_IGNORED
+READ_ONLY = Reason.PATH_READ_ONLY
 
 
 @pytest.fixture
@@ -46,9 +50,13 @@ def machine(tmp_path: Path) -> Path:
     return tmp_path
 
 
+BOTH = pytest.mark.parametrize("opening", [open_beneath, walk_beneath])
+
+
 @contextmanager
-def rules(machine: Path, *forbidden: str) -> Iterator[Policy]:
-    workspace = Workspace.open(str(machine / "workspace"), forbidden, only=True)
+def rules(machine: Path, *forbidden: str, opening: Opening = open_beneath) -> Iterator[Policy]:
+    folder = str(machine / "workspace")
+    workspace = Workspace.open(folder, forbidden, only=True, ignore=IGNORED, opening=opening)
     try:
         yield policy(workspace)
     finally:
@@ -72,6 +80,7 @@ async def done(rules: Policy, call: ToolCall) -> object:
     decision = await rules.decide(call, CLIENT)
     if isinstance(decision, Deny):
         return decision.reason
+    assert isinstance(decision, Allow)
     plan = decision.value.plan
     assert isinstance(plan, FileRead | FileWrite | FileList)
     try:
@@ -82,12 +91,6 @@ async def done(rules: Policy, call: ToolCall) -> object:
         return content.reason
     assert isinstance(content.value, Document)
     return content.value.value
-
-
-def is_untouched(machine: Path) -> bool:
-    """Whether beside the workspace all is as it was."""
-    outside = machine / "outside"
-    return os.listdir(outside) == ["secret.txt"] and (outside / "secret.txt").read_text() == CANARY
 
 
 def nothing(workspace: Path) -> None:
@@ -121,6 +124,18 @@ def linked_keys(workspace: Path) -> None:
     os.symlink(".ssh", workspace / "link")
 
 
+def secrets(workspace: Path) -> None:
+    (workspace / ".env").write_text(CANARY)
+    os.symlink(".env", workspace / "link")
+    os.symlink(".", workspace / "here")
+
+
+def repository(workspace: Path) -> None:
+    (workspace / ".git" / "hooks").mkdir(parents=True)
+    os.symlink(".git/hooks", workspace / "link")
+
+
+@BOTH
 @pytest.mark.parametrize(
     ("plant", "call", "reason"),
     [
@@ -167,6 +182,7 @@ def linked_keys(workspace: Path) -> None:
         pytest.param(linked("l", "/proc/self/fd"), browse("l"), OUTSIDE, id="a link to open files"),
         # other names and kinds
         pytest.param(hard, read("hard"), UNUSABLE, id="a second name of a file outside"),
+        pytest.param(hard, write("hard"), UNUSABLE, id="a second name of a file outside, written"),
         pytest.param(fifo, read("fifo"), UNUSABLE, id="a pipe that would never end"),
         pytest.param(fifo, write("fifo"), UNUSABLE, id="a pipe that would be replaced"),
         pytest.param(listening, read("socket"), UNUSABLE, id="a socket"),
@@ -180,6 +196,21 @@ def linked_keys(workspace: Path) -> None:
         pytest.param(nothing, write(".ssh/authorized_keys"), FORBIDDEN, id="a new key"),
         pytest.param(linked_keys, read("link/id"), FORBIDDEN, id="a key behind a link"),
         pytest.param(linked_keys, write("link/new"), FORBIDDEN, id="a new key behind a link"),
+        # secrets by their names
+        pytest.param(secrets, read(".env"), HIDDEN, id="a file of secrets"),
+        pytest.param(secrets, read("src/../.env"), HIDDEN, id="a file of secrets by a detour"),
+        pytest.param(secrets, read("link"), HIDDEN, id="a file of secrets behind a link"),
+        pytest.param(secrets, read("here/here/.env"), HIDDEN, id="a file of secrets, around"),
+        pytest.param(secrets, write(".env"), HIDDEN, id="a file of secrets, overwritten"),
+        pytest.param(secrets, write("link"), HIDDEN, id="a file of secrets, through a link"),
+        pytest.param(nothing, write("src/server.key"), HIDDEN, id="a new file of secrets"),
+        pytest.param(nothing, write(".Env.Local"), HIDDEN, id="a file of secrets in capitals"),
+        # programs that the next git command runs
+        pytest.param(repository, write(".git/hooks/pre-commit"), READ_ONLY, id="a hook of git"),
+        pytest.param(repository, write(".git/config"), READ_ONLY, id="the settings of git"),
+        pytest.param(repository, write("link/pre-commit"), READ_ONLY, id="a hook behind a link"),
+        pytest.param(repository, write("src/../.git/x"), READ_ONLY, id="git by a detour"),
+        pytest.param(nothing, write(".git"), READ_ONLY, id="another folder for git"),
         # names
         pytest.param(nothing, read("README.md\0.png"), UNUSABLE, id="a name cut by NUL"),
         pytest.param(nothing, write("a\0b"), UNUSABLE, id="a new name with NUL"),
@@ -195,11 +226,15 @@ def linked_keys(workspace: Path) -> None:
     ],
 )
 async def test_a_file_tool_does_not_leave_the_workspace(
-    machine: Path, plant: Callable[[Path], None], call: ToolCall, reason: Reason
+    machine: Path,
+    plant: Callable[[Path], None],
+    call: ToolCall,
+    reason: Reason,
+    opening: Opening,
 ) -> None:
     plant(machine / "workspace")
 
-    with rules(machine) as policy:
+    with rules(machine, opening=opening) as policy:
         assert await done(policy, call) is reason
     assert is_untouched(machine)
 
@@ -276,24 +311,29 @@ def exchanging(one: Path, other: Path) -> Iterator[None]:
         thread.join()
 
 
-async def outcomes(machine: Path, *calls: ToolCall) -> list[object]:
+async def outcomes(machine: Path, opening: Opening, *calls: ToolCall) -> list[object]:
     """What comes of these calls, made again and again."""
     found = []
-    with rules(machine) as policy:
+    with rules(machine, opening=opening) as policy:
         end = time.monotonic() + RACE_SECONDS
         while time.monotonic() < end:
             found += [await done(policy, call) for call in calls]
     return found
 
 
-async def test_a_folder_exchanged_for_a_link_is_never_followed(machine: Path) -> None:
+@BOTH
+async def test_a_folder_exchanged_for_a_link_is_never_followed(
+    machine: Path, opening: Opening
+) -> None:
     workspace = machine / "workspace"
     (workspace / "a").mkdir()
     (workspace / "a" / "secret.txt").write_text("inside")
     (workspace / "b").symlink_to("../outside")
 
     with exchanging(workspace / "a", workspace / "b"):
-        found = await outcomes(machine, read("a/secret.txt"), write("a/secret.txt"), browse("a"))
+        found = await outcomes(
+            machine, opening, read("a/secret.txt"), write("a/secret.txt"), browse("a")
+        )
 
     assert is_untouched(machine)
     assert CANARY not in str(found)
@@ -301,19 +341,25 @@ async def test_a_folder_exchanged_for_a_link_is_never_followed(machine: Path) ->
     assert {"bytes_written": 11} in found
 
 
-async def test_a_file_exchanged_for_a_link_is_never_followed(machine: Path) -> None:
+@BOTH
+async def test_a_file_exchanged_for_a_link_is_never_followed(
+    machine: Path, opening: Opening
+) -> None:
     workspace = machine / "workspace"
     (workspace / "a").write_text("inside")
     (workspace / "b").symlink_to("../outside/secret.txt")
 
     with exchanging(workspace / "a", workspace / "b"):
-        found = await outcomes(machine, read("a"), write("a"))
+        found = await outcomes(machine, opening, read("a"), write("a"))
 
     assert is_untouched(machine)
     assert CANARY not in str(found)
 
 
-async def test_a_folder_that_is_moved_out_takes_nobody_along(machine: Path) -> None:
+@BOTH
+async def test_a_folder_that_is_moved_out_takes_nobody_along(
+    machine: Path, opening: Opening
+) -> None:
     """The parent of a folder that was moved is outside: a walk back up must not end there."""
     inside, outside = machine / "workspace" / "a" / "b", machine / "outside" / "b"
     inside.mkdir(parents=True)
@@ -330,7 +376,7 @@ async def test_a_folder_that_is_moved_out_takes_nobody_along(machine: Path) -> N
     mover.start()
     try:
         calls = read("a/b/../../secret.txt"), write("a/b/../../new"), read("a/b/../secret.txt")
-        found = await outcomes(machine, *calls)
+        found = await outcomes(machine, opening, *calls)
     finally:
         stopped.set()
         mover.join()
@@ -341,7 +387,10 @@ async def test_a_folder_that_is_moved_out_takes_nobody_along(machine: Path) -> N
     assert {"content": "inside"} in found
 
 
-async def test_a_forbidden_folder_exchanged_for_another_is_never_read(machine: Path) -> None:
+@BOTH
+async def test_a_forbidden_folder_exchanged_for_another_is_never_read(
+    machine: Path, opening: Opening
+) -> None:
     """Two folders of the workspace, one of them forbidden: a name is whichever it is just then."""
     workspace = machine / "workspace"
     (workspace / ".ssh").mkdir()
@@ -351,61 +400,55 @@ async def test_a_forbidden_folder_exchanged_for_another_is_never_read(machine: P
     (workspace / "src" / "id").write_text("inside")
 
     with exchanging(workspace / "a", workspace / "b"):
-        found = await outcomes(machine, read("a/id"), browse("a"))
+        found = await outcomes(machine, opening, read("a/id"), browse("a"))
 
     assert CANARY not in str(found)
     assert FORBIDDEN in found
     assert {"content": "inside"} in found
 
 
+@pytest.mark.slow
+@BOTH
+@pytest.mark.parametrize("target", ["../outside", "/", ".ssh"])
+async def test_of_twenty_thousand_attempts_none_is_followed(
+    machine: Path, opening: Opening, target: str
+) -> None:
+    workspace = machine / "workspace"
+    for folder in (workspace / "a", workspace / ".ssh"):
+        folder.mkdir()
+        (folder / "secret.txt").write_text(CANARY if folder.name == ".ssh" else "inside")
+    (workspace / "b").symlink_to(target)
+    calls = read("a/secret.txt"), write("a/secret.txt"), browse("a"), write("a/new")
+    found: Counter[str] = Counter()
+
+    with exchanging(workspace / "a", workspace / "b"), rules(machine, opening=opening) as policy:
+        for _ in range(5_000):
+            found.update([str(await done(policy, call)) for call in calls])
+
+    assert found.total() == 20_000
+    assert is_untouched(machine)
+    assert not [answer for answer in found if CANARY in answer]
+    assert os.listdir(workspace / ".ssh") == ["secret.txt"]
+    assert (workspace / ".ssh" / "secret.txt").read_text() == CANARY
+    assert {str(OUTSIDE), str(FORBIDDEN)} & set(found)
+    assert str({"bytes_written": 11}) in found
+
+
 # The labelled cases
 
 
-def prepared(machine: Path, row: dict[str, Any]) -> str:
-    """Set up what a case needs; the path that it asks for."""
-    workspace, outside = machine / "workspace", machine / "outside"
-    marks = {
-        "{{WS}}": str(workspace),
-        "{{OUT}}": str(outside),
-        "{{WSNAME}}": workspace.name,
-        "{{OUTNAME}}": outside.name,
-    }
-
-    def filled(text: str) -> str:
-        for mark, value in marks.items():
-            text = text.replace(mark, value)
-        return text
-
-    for step in row["setup"]:
-        path = workspace / filled(step["path"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        match step["op"]:
-            case "file":
-                path.write_text(step["content"])
-            case "dir":
-                path.mkdir(exist_ok=True)
-            case "symlink":
-                path.symlink_to(filled(step["target"]))
-            case _:
-                raise AssertionError(step)
-    return filled(row["path"])
-
-
-async def test_labelled_paths_are_decided_as_labelled(tmp_path: Path) -> None:
+@BOTH
+async def test_labelled_paths_are_decided_as_labelled(tmp_path: Path, opening: Opening) -> None:
     calls = {"read": read, "write": write, "list": browse}
     wrong = []
     cases = [row for row in rows("paths.json") if row["op"] != "race"]
     for number, row in enumerate(cases):
         machine = tmp_path / str(number)
-        (machine / "workspace").mkdir(parents=True)
-        (machine / "outside").mkdir()
-        (machine / "outside" / "secret.txt").write_text(CANARY)
         path = prepared(machine, row)
-        with rules(machine) as policy:
+        with rules(machine, opening=opening) as policy:
             found = await done(policy, calls[row["op"]](path))
         verdict = "deny" if isinstance(found, Reason) else "allow"
-        met = row["expect"] in (verdict, "contained")
-        if not met or CANARY in str(found) or not is_untouched(machine):
+        if not met(row, verdict) or CANARY in str(found) or not is_untouched(machine):
             wrong.append((row["id"], verdict))
 
     assert len(cases) > 80

@@ -29,6 +29,11 @@ OPERATOR = [
     for methods, path, _ in OPERATIONS
     for method in methods
 ]
+# What must have a body to be asked for at all.
+BODIES = {
+    ("POST", "/approvals"): b'{"ids":["c0ffee00"],"decision":"approve"}',
+    ("POST", "/approvals/c0ffee00"): b'{"decision":"approve"}',
+}
 _PEER = Peer("here")
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nfirst words\n"
 SOON = 8.0
@@ -60,6 +65,8 @@ class Site:
         url, body = URL(self.sidegate.url(path, listener), encoded=True), None
         if path == "/webhook":
             body, named["Content-Type"] = b'{"message":"hi"}', "application/json"
+        if (method, path) in BODIES:
+            body, named["Content-Type"] = BODIES[method, path], "application/json"
         if path.startswith("/tools/"):
             body, named["Content-Type"] = b'{"arguments":{"path":"."}}', "application/json"
         async with self.sidegate.http.request(method, url, headers=named, data=body) as answer:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from doubles import CLIENT, HEALTH, OPERATOR, PUBLIC, Clock, inbound
+from consenting import ListedStops, stops
+from consenting import authorizer as built
+from doubles import CLIENT, HEALTH, OPERATOR, PUBLIC, Clock, UnreadBody, inbound
 from policies import ADD, policy
 
 from proxy.actions import (
     Action,
+    Effect,
     Enqueue,
     FileRead,
     Headers,
@@ -23,13 +26,16 @@ from proxy.actions import (
     ToolCall,
 )
 from proxy.authorization.authorizer import Authorizer
-from proxy.authorization.paths import Workspace
+from proxy.authorization.paths.workspace import Workspace
+from proxy.authorization.stops import MAX_DENIALS
+from proxy.authorization.tools.catalogue import Place, Tool
 from proxy.decision import Allow, Deny, Malformed
 from proxy.exchange import Grant, Inbound, Peer, Principal, Role, Route
-from proxy.limits import Gcra, Unlimited
+from proxy.limits import HOUR, Gcra
 from proxy.protocols.rest import ListingCodec, RestCodec, ToolCodec
 from proxy.reasons import Reason
 from proxy.scope import Autonomy, Scope
+from proxy.state.approvals import Stop, StopKind
 
 TOOLS = Route("tools", frozenset({"POST"}), "/tools/{name}", ToolCodec(), door="tools")
 LISTING = Route("tools", frozenset({"GET"}), "/tools", ListingCodec(), door="tools")
@@ -60,7 +66,7 @@ def call(tool: str, body: object, kind: str = "application/json") -> Inbound:
 
 
 def authorizer(workspace: Workspace | None = None, level: Autonomy = Autonomy.FULL) -> Authorizer:
-    return Authorizer(policy(workspace, level=level), Unlimited())
+    return built(policy(workspace, level=level))
 
 
 async def test_a_grant_says_who_may_do_what_and_how() -> None:
@@ -139,10 +145,10 @@ async def test_what_cannot_be_read_is_malformed(request_: Inbound, reason: Reaso
     [
         ("none", {}, Autonomy.FULL, Reason.TOOL_UNKNOWN),
         ("shell", {"command": "ls"}, Autonomy.READONLY, Reason.AUTONOMY_READONLY),
-        (ADD.name, {}, Autonomy.SUPERVISED, Reason.APPROVAL_UNAVAILABLE),
+        (ADD.name, {}, Autonomy.SUPERVISED, Reason.APPROVAL_REQUIRED),
         ("shell", {"command": "ls"}, Autonomy.FULL, Reason.WORKSPACE_MISSING),
         ("shell", {"cmd": "ls"}, Autonomy.FULL, Reason.ARGUMENTS_INVALID),
-        ("shell", {"command": "a|b"}, Autonomy.FULL, Reason.COMMAND_NOT_PLAIN),
+        ("shell", {"command": "ls|b"}, Autonomy.FULL, Reason.COMMAND_NOT_ALLOWED),
     ],
 )
 async def test_what_the_policy_denies_is_denied(
@@ -227,7 +233,7 @@ async def test_a_scope_bounds_where_one_may_go(
 
 
 async def test_who_calls_too_often_waits_and_others_do_not() -> None:
-    limited = Authorizer(policy(None), Gcra("tools", 2, 10, Clock()))
+    limited = built(policy(None), calls=Gcra("tools", 2, 10, Clock()))
     here, there = (
         Principal("anonymous", Role.CLIENT, Peer(peer)) for peer in ("192.0.2.1", "192.0.2.2")
     )
@@ -247,9 +253,88 @@ async def test_who_calls_too_often_waits_and_others_do_not() -> None:
 
 
 async def test_only_tool_calls_count() -> None:
-    limited = Authorizer(policy(None), Gcra("tools", 1, 10, Clock()))
+    limited = built(policy(None), calls=Gcra("tools", 1, 10, Clock()))
 
     for _ in range(3):
         decision = await limited.authorize(post(Message(RELAY)), CLIENT)
         assert isinstance(decision, Allow)
         assert "quota" not in decision.facts
+
+
+NOTE = Tool("agent.note", Effect.WRITE, Place.UPSTREAM, path="/tools/agent.note")
+
+
+def hourly(actions: int = 1) -> Gcra:
+    return Gcra("actions", actions, 10, Clock(), window=HOUR)
+
+
+async def test_an_hour_has_so_many_actions_and_reading_is_none() -> None:
+    layer = built(policy(None, tools=(NOTE, ADD)), actions=hourly())
+    note = post(ToolCall(NOTE.name, {}))
+
+    for _ in range(3):
+        assert isinstance(await layer.authorize(post(ToolCall(ADD.name, {})), CLIENT), Allow)
+    assert isinstance(await layer.authorize(note, CLIENT), Allow)
+    late = await layer.authorize(note, CLIENT)
+    assert late == Deny(Reason.ACTIONS_EXHAUSTED)
+    assert late.facts["retry_after"] == 3600.0
+
+
+async def test_an_action_that_was_not_done_is_given_back() -> None:
+    layer = built(policy(None, tools=(NOTE,)), actions=hourly())
+    for _ in range(3):
+        granted = await layer.authorize(post(ToolCall(NOTE.name, {})), CLIENT)
+        assert isinstance(granted, Allow)
+        assert granted.value.unspent is not None
+        await granted.value.unspent()
+
+
+async def test_what_nobody_may_be_asked_about_costs_no_action() -> None:
+    rules = policy(None, tools=(NOTE,), level=Autonomy.SUPERVISED)
+    budget = hourly()
+    denied = await built(rules, actions=budget).authorize(post(ToolCall(NOTE.name, {})), CLIENT)
+
+    assert denied == Deny(Reason.APPROVAL_REQUIRED)
+    left = await budget.hit(CLIENT.id)
+    assert left is not None
+    assert left.wait is None
+
+
+async def test_a_tool_has_a_rate_of_its_own() -> None:
+    layer = built(policy(None, tools=(replace(NOTE, rate=1), ADD)))
+
+    assert isinstance(await layer.authorize(post(ToolCall(NOTE.name, {})), CLIENT), Allow)
+    late = await layer.authorize(post(ToolCall(NOTE.name, {})), CLIENT)
+    assert late == Deny(Reason.TOOL_RATE_LIMITED)
+    assert isinstance(await layer.authorize(post(ToolCall(ADD.name, {})), CLIENT), Allow)
+
+
+async def test_what_is_stopped_is_refused_before_anything_is_judged() -> None:
+    stop = Stop("s_1", StopKind.ALL, "", "", "uid-0", 0.0)
+    layer = built(policy(None), stopped=stops(ListedStops(stop)))
+
+    for action in (ToolCall("none", {}), Message(RELAY), Listing()):
+        assert await layer.authorize(post(action), CLIENT) == Deny(Reason.STOPPED_BY_OPERATOR)
+    operation = await layer.authorize(post(Operate("status")), OPERATOR)
+    assert isinstance(operation, Allow)
+
+
+async def test_the_same_denied_call_ends_in_one_clear_stop() -> None:
+    layer = built(policy(None))
+    reasons = []
+    for _ in range(MAX_DENIALS + 2):
+        denied = await layer.authorize(post(ToolCall("none", {"a": 1})), CLIENT)
+        assert isinstance(denied, Deny)
+        reasons.append(denied.reason)
+    other = await layer.authorize(post(ToolCall("none", {"a": 2})), CLIENT)
+
+    assert reasons == [Reason.TOOL_UNKNOWN] * MAX_DENIALS + [Reason.DENIED_REPEATEDLY] * 2
+    assert other == Deny(Reason.TOOL_UNKNOWN)
+
+
+async def test_who_has_no_call_left_has_no_body_read() -> None:
+    layer = built(policy(None), calls=Gcra("tools", 1, 10, Clock()))
+    await layer.authorize(call(ADD.name, {"arguments": {}}), CLIENT)
+    late = await layer.authorize(replace(call(ADD.name, {}), body=UnreadBody()), CLIENT)
+
+    assert late == Deny(Reason.TOOL_RATE_LIMITED)

@@ -37,6 +37,14 @@ def test_names_are_the_keys_of_a_section() -> None:
     assert keys.names(("upstream", "headers")) == ()
 
 
+def test_what_may_be_of_several_kinds_has_the_keys_of_its_sections() -> None:
+    listed = ("autonomy", "allowed_commands", 0)
+    assert keys.names(listed) == ("program", "subcommands", "options")
+    assert keys.names((*listed, "options")) == ("deny",)
+    assert "calls" in keys.names(("tools", "any", "dispatch"))
+    assert keys.names(("tools", "any", "rules", "any", "equals")) == ()
+
+
 def test_these_are_the_secrets() -> None:
     fixed = {key for key in keys.leaves() if keys.is_secret(key)}
 

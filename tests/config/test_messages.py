@@ -42,7 +42,11 @@ def told(data: object) -> dict[str, str]:
             "tools.shell.timeout_secs",
             "must be more than 0",
         ),
-        ({"tools": {"a b": {}}}, "tools.a b", "must be a tool name: NAME or SERVER.NAME"),
+        (
+            {"tools": {"a b": {}}},
+            "tools.a b",
+            "must be a tool name: NAME or SERVER.NAME, where * stands for any characters",
+        ),
         (
             {"autonomy": {"level": "supervized"}},
             "autonomy.level",
@@ -65,6 +69,32 @@ def told(data: object) -> dict[str, str]:
 )
 def test_errors_are_in_plain_words(data: object, key: str, text: str) -> None:
     assert told(data)[key] == text
+
+
+@pytest.mark.parametrize(
+    ("data", "key", "near"),
+    [
+        (
+            {"autonomy": {"allowed_commands": [{"program": "a", "subcomands": []}]}},
+            "autonomy.allowed_commands.0.subcomands",
+            "subcommands",
+        ),
+        (
+            {"autonomy": {"allowed_commands": [{"program": "a", "options": {"denny": []}}]}},
+            "autonomy.allowed_commands.0.options.denny",
+            "deny",
+        ),
+        (
+            {"tools": {"a": {"dispatch": {"tol": "x"}}}},
+            "tools.a.dispatch.tol",
+            "tool",
+        ),
+        ({"tools": {"a": {"rules": {"b": {"maches": "x"}}}}}, "tools.a.rules.b.maches", "matches"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_keys_inside_are_hinted_at(data: object, key: str, near: str) -> None:
+    assert told(data)[key] == f"unknown key (did you mean '{near}'?)"
 
 
 def test_no_message_is_pydantics_own() -> None:

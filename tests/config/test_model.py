@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from ipaddress import ip_network
 
 import pytest
@@ -6,6 +7,7 @@ from pydantic import ValidationError
 from proxy.config.draft import Plain
 from proxy.config.listening import AdminConfig, GatewayConfig, MetricsConfig
 from proxy.config.model import Autonomy, Config
+from proxy.config.reach import IGNORED
 from proxy.config.tunnel import TunnelConfig
 
 # Design, section 4, as far as it is built. `test_listening` and `test_tunnel` tell those of the
@@ -20,13 +22,21 @@ DEFAULTS: dict[str, Plain] = {
     "upstream": {"url": None, "headers": {}, "webhook_path": "/webhook", "routes": []},
     "autonomy": {
         "level": "supervised",
+        "mode": "enforce",
+        "until": None,
+        "max_actions_per_hour": None,
         "workspace_only": True,
         "workspace_dir": "/workspace",
+        "allowed_roots": [],
+        "ignore": list(IGNORED),
+        "allowed_domains": [],
         "allowed_commands": ["git", "ls", "cat", "grep"],
         "forbidden_paths": [],
         "auto_approve": ["file_read", "file_list"],
         "always_ask": [],
+        "approval_timeout_secs": 300.0,
     },
+    "presets": [],
     "tools": {},
     "runtime": {
         "kind": "docker",
@@ -39,6 +49,7 @@ DEFAULTS: dict[str, Plain] = {
             "cpu_limit": 1.0,
             "mount_workspace": True,
             "workspace_host_path": None,
+            "shell": "sh",
             "engine_runtime": None,
             "max_concurrent": 8,
         },
@@ -101,7 +112,12 @@ def test_autonomy_has_three_levels() -> None:
             [{"path": "/v1/*", "methods": ["GET", "POST"]}, {"path": "/v1"}],
         ),
         ("autonomy.allowed_commands", []),
-        ("autonomy.auto_approve", ["memory_recall", "github.search"]),
+        ("autonomy.auto_approve", ["memory_recall", "github.search", "*.get_*"]),
+        ("autonomy.always_ask", ["*"]),
+        ("autonomy.max_actions_per_hour", 0),
+        ("autonomy.max_actions_per_hour", None),
+        ("presets", ["zeroclaw", "mcp-git"]),
+        ("runtime.docker.shell", "bash"),
         ("tools", {"shell": {"timeout_secs": 5}}),
         ("runtime.docker.user", "1000:1000"),
         ("runtime.docker.cpu_limit", 2),
@@ -160,7 +176,12 @@ def test_value_is_accepted(key: str, value: object) -> None:
         ("autonomy.allowed_commands", ["*"]),
         ("autonomy.allowed_commands", "git"),
         ("autonomy.forbidden_paths", ["*.pem"]),
-        ("autonomy.always_ask", ["*"]),
+        ("autonomy.always_ask", ["a b"]),
+        ("autonomy.auto_approve", ["a.b.c"]),
+        ("autonomy.max_actions_per_hour", -1),
+        ("autonomy.max_actions_per_hour", True),
+        ("presets", ["zeroclaw", "none"]),
+        ("presets", "zeroclaw"),
         ("tools", {"x": {}}),
         ("runtime.kind", "native"),
         ("runtime.docker.user", "0:0"),
@@ -192,9 +213,8 @@ def test_value_is_refused(key: str, value: object) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *("model", "egress", "mcp_servers", "presets", "protection", "console"),
-        *("secrets.encrypt", "autonomy.mode", "autonomy.allowed_roots"),
-        *("autonomy.approval_timeout_secs", "autonomy.max_actions_per_hour"),
+        *("model", "egress", "mcp_servers", "protection", "console"),
+        *("secrets.encrypt", "autonomy.max_cost_per_day"),
         *("runtime.require", "runtime.native", "runtime.docker.pool_size"),
         *("admin.require_pairing", "metrics.public_url"),
     ],
@@ -273,3 +293,31 @@ def test_a_state_on_a_server_lies_in_no_workspace() -> None:
     Config.model_validate(
         {"state": {"url": "unix:///ws/redis"}, "autonomy": {"workspace_dir": "/ws"}}
     )
+
+
+# Observing
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ({"mode": "observe"}, "until"),
+        ({"mode": "observe", "until": None}, "until"),
+        ({"mode": "observe", "until": "2020-01-01"}, "until"),
+        ({"mode": "observe", "until": "soon"}, "until"),
+        ({"mode": "warn"}, "mode"),
+    ],
+)
+def test_rules_are_only_observed_until_a_day_to_come(section: dict[str, str], key: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Config.model_validate({"autonomy": section})
+
+    assert [error["loc"] for error in caught.value.errors()] == [("autonomy", key)]
+
+
+def test_rules_are_enforced_unless_they_are_observed() -> None:
+    assert Config().autonomy.observed_until is None
+    enforced = Config.model_validate({"autonomy": {"until": "2020-01-01"}})
+    assert enforced.autonomy.observed_until is None
+    observed = Config.model_validate({"autonomy": {"mode": "observe", "until": "2999-01-01"}})
+    assert observed.autonomy.observed_until == datetime(2999, 1, 1, tzinfo=UTC)

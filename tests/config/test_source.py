@@ -202,3 +202,32 @@ def test_any_text_is_a_scalar_or_refused(text: str) -> None:
     except ValueError:
         return
     assert value is None or isinstance(value, bool | int | float | str)
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("- 1\n- a: b\n", {"items": [1, {"a": "b"}]}),
+        ("[]", {"items": []}),
+        ("items: [1]\nmore: 2", {"items": [1], "more": 2}),
+        ("", {}),
+    ],
+)
+def test_a_list_may_stand_for_a_mapping_with_it(text: str, data: object) -> None:
+    draft = source.read(text, "f", items="items")
+
+    assert draft.data == data
+    assert draft.problems == []
+
+
+def test_the_items_of_such_a_list_have_their_places() -> None:
+    draft = source.read("- 1\n- a: b\n", "f", items="items")
+
+    assert draft.position(("items", 1, "a")).line == 2
+    assert [str(problem) for problem in source.read("- 1", "f").problems] != []
+
+
+def test_such_a_list_is_read_as_strictly() -> None:
+    draft = source.read("- &x {a: 1, a: 2}\n- *x\n", "f", items="items")
+
+    assert len(draft.problems) == 3

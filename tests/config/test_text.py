@@ -62,7 +62,7 @@ ROWS = [
         text.Program,
         ["git", "g++", "7z", "python3.11", "[", "x86_64-linux-gnu-gcc", "/usr/bin/git", "/a/.b/c"],
         [
-            *("", " ", "git log", "git\n", "\tgit", "*", "git*", "./git", "bin/git", "../git"),
+            *("", " ", "git log", "git\n", "\tgit", "*", "git*", "~/git", "bin/../git", "../git"),
             *(
                 "-c",
                 "/",

@@ -31,7 +31,12 @@ def test_a_container_is_exactly_this() -> None:
         "Cmd": [],
         "User": "1000:1001",
         "WorkingDir": "/workspace",
-        "Env": ["HOME=/tmp"],
+        "Env": [
+            "HOME=/tmp",
+            "GIT_CONFIG_COUNT=1",
+            "GIT_CONFIG_KEY_0=safe.bareRepository",
+            "GIT_CONFIG_VALUE_0=explicit",
+        ],
         "Hostname": "sandbox",
         "Labels": LABELS,
         "AttachStdin": False,

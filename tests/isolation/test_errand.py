@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
-from doubles import frames
+from doubles import CLIENT, frames
 from wire import until
 
-from proxy.actions import Headers
+from proxy.actions import Headers, Listing
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Content, Document, Frame, Stream
 from proxy.isolation.errand import Errand
@@ -74,7 +74,7 @@ class Source:
 
 
 def begun(book: Book, call: Call, stay: float = 5.0) -> tuple[Errand, "asyncio.Task[None]"]:
-    errand = Errand("client-1", book.settle, stay=stay)
+    errand = Errand(CLIENT, Listing(), book.settle, stay=stay)
     return errand, errand.start(call)
 
 

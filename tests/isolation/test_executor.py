@@ -8,6 +8,7 @@ import pytest
 from doubles import Clock, FakeBackend, grant
 
 from proxy.actions import (
+    Collect,
     Command,
     Enqueue,
     FileList,
@@ -30,7 +31,7 @@ from proxy.seal import Seal
 from proxy.state.sqlite.store import SqliteStore
 
 FILE = OpenPath(-1, "a")  # no double opens it
-PLACES = ("sandbox", "files", "upstream", "inbox", "operations")
+PLACES = ("sandbox", "files", "upstream", "inbox", "operations", "answers")
 RELAY = Relay("POST", "/", Headers(), b"")
 
 Make = Callable[..., Executor]
@@ -62,6 +63,7 @@ async def executor(tmp_path: Path) -> AsyncIterator[Make]:
         (Relay("GET", "/", Headers(), b""), "upstream"),
         (Enqueue(RELAY, "k"), "inbox"),
         (Operate("status"), "operations"),
+        (Collect("r_1", "client-1"), "answers"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
@@ -114,3 +116,24 @@ async def test_under_a_key_it_is_done_once(executor: Make) -> None:
     assert first == Allow(Raw(given, Document({"ran": True})))
     assert second == Allow(Raw(given, Document({"ran": True}), replayed=True))
     assert backend.plans == [RELAY]
+
+
+SPENT = (Reason.UPSTREAM_REFUSED, Reason.UPSTREAM_LATE, Reason.UPSTREAM_UNREADABLE)
+GIVEN_BACK = (Reason.SANDBOX_UNAVAILABLE, Reason.SANDBOX_BUSY, Reason.UPSTREAM_MISSING)
+
+
+@pytest.mark.parametrize("reason", [*SPENT, *GIVEN_BACK], ids=lambda reason: reason.code)
+async def test_only_what_was_certainly_not_begun_is_given_back(
+    executor: Make, reason: Reason
+) -> None:
+    """An agent that does the work and then says that it failed does not act for free."""
+    given_back = []
+
+    async def unspent() -> None:
+        given_back.append(reason)
+
+    plan = Invoke("/tools/add", {}, 1.0)
+    backend = FakeBackend(Deny(reason))
+    await executor(upstream=backend).execute(replace(grant(plan), unspent=unspent))
+
+    assert given_back == ([reason] if reason in GIVEN_BACK else [])

@@ -28,6 +28,9 @@ DENIALS = {
 }
 # Denials of the memory itself, in front of every backend.
 OWN = {reason for reason in Reason if reason.code.startswith("idempotency-")}
+# What Sidegate itself does has no key to be done once under.
+OWN |= {Reason.REQUEST_UNKNOWN, Reason.REQUEST_LOST, Reason.EVENTS_FULL}
+OWN |= {Reason.APPROVAL_STALE, Reason.STANDING_GRANT_REFUSED}
 
 
 def test_every_denial_of_layer_4_has_its_fate() -> None:

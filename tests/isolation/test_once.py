@@ -21,6 +21,7 @@ from proxy.actions import (
     Invoke,
     Json,
     OpenPath,
+    Operate,
     Plan,
     Relay,
 )
@@ -594,10 +595,10 @@ async def test_what_runs_on_ends_with_its_principal(bench: Bench) -> None:
     first.cancel()
     await asyncio.wait({first})
 
-    bench.once.end_principal("somebody")
+    bench.once.end(lambda principal, _: principal.id == "somebody")
     await asyncio.sleep(0.05)
     others = bench.once.running
-    bench.once.end_principal(CLIENT.id)
+    bench.once.end(lambda principal, action: (principal, action) == (CLIENT, Operate("health")))
     await until(lambda: not bench.once.running)
 
     assert others == 1
@@ -739,7 +740,7 @@ async def reach(open_: Open) -> AsyncIterator[Reach]:
             stack.push_async_callback(upstream.aclose)
             nowhere = FakeBackend()
             once = open_().once
-            return double, Executor(nowhere, nowhere, upstream, nowhere, nowhere, once)
+            return double, Executor(nowhere, nowhere, upstream, nowhere, nowhere, nowhere, once)
 
         yield run
 

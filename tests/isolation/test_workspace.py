@@ -8,6 +8,7 @@ import sys
 import termios
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -292,6 +293,17 @@ async def test_a_listing_names_kinds_and_sizes_in_order(tmp_path: Path, opened: 
         ("pipe", "other"),
     ]
     assert done["entries"][3] == {"name": "file", "type": "file", "size": 5}
+
+
+async def test_what_the_plan_hides_is_not_listed(tmp_path: Path, opened: Open) -> None:
+    for name in (".env", "a", "b.pem"):
+        (tmp_path / name).touch()
+    file = replace(opened(tmp_path), hides=lambda name: name in {".env", "b.pem"})
+
+    assert await value_of(FileList(file)) == {
+        "entries": [{"name": "a", "type": "file", "size": 0}],
+        "truncated": False,
+    }
 
 
 async def test_a_name_that_is_no_text_is_listed_all_the_same(tmp_path: Path, opened: Open) -> None:

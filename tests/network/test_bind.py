@@ -368,3 +368,25 @@ def test_without_pairing_the_operator_s_listener_may_be_public_all_the_same() ->
     admin = {"host": "0.0.0.0", "allow_public_bind": True}
 
     assert told(config(gateway={"require_pairing": False}, admin=admin)) == []
+
+
+@pytest.mark.parametrize(
+    ("sections", "told_of"),
+    [
+        ({}, False),
+        ({"gateway": {"host": "0.0.0.0", "allow_public_bind": True}}, True),
+        ({"tunnel": {"provider": "cloudflare"}}, True),
+        ({"admin": {"host": "0.0.0.0", "allow_public_bind": True}}, False),
+    ],
+    ids=str,
+)
+def test_rules_are_never_only_observed_where_strangers_come(
+    sections: Mapping[str, Mapping[str, object]],
+    *,
+    told_of: bool,
+) -> None:
+    observing = {"mode": "observe", "until": "2999-01-01"}
+
+    assert told(config(**sections, autonomy={})) == []
+    sentences = told(config(**sections, autonomy=observing))
+    assert ["autonomy.mode" in sentence for sentence in sentences] == [True] * told_of

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
-from doubles import CLIENT, frames, grant, value
+from doubles import CLIENT, OPERATOR, frames, grant, value
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +19,7 @@ from proxy.protection.redactor import RULES, Redactor
 M = "*[REDACTED]"
 HELD = ("held-value-1", "first line of it\nsecond line of it", 'quo"ted\\välue')
 PRESENTED = "presented-token-1234"
+OWN_TOKEN = "zc_" + "0123456789abcdef" * 4
 REDACTOR = Redactor(HELD)
 
 
@@ -30,6 +31,10 @@ async def redact(content: Content, principal: Principal = CLIENT) -> Clean:
 
 async def document(content: Json, principal: Principal = CLIENT) -> object:
     return value(await redact(Document(content), principal))
+
+
+async def document_of(content: Document, principal: Principal) -> object:
+    return value(await redact(content, principal))
 
 
 def stream(*pieces: bytes, kind: str = "text/plain") -> Stream:
@@ -408,3 +413,22 @@ async def test_what_is_answered_from_memory_is_redacted_anew(*, replayed: bool) 
     assert decision.value.replayed is replayed
     assert value(decision.value) == f"token={M}"
     assert decision.value.tally == Counter(token=1)
+
+
+# What is for an operator, with placeholders already
+
+
+async def test_of_what_is_masked_already_only_held_values_are_masked_again() -> None:
+    raw: Json = {"password": "rm -rf / --all", "a": f"token=abcdefgh12 held-value-1 {OWN_TOKEN}"}
+    clean = {"password": "rm -rf / --all", "a": f"token=abcdefgh12 {M} zc_0{M}"}
+
+    assert await document_of(Document(raw, masked=True), OPERATOR) == clean
+    streamed = replace(stream(b'{"token":"rm -rf / held-value-1"}'), masked=True)
+    assert await text_of(streamed, OPERATOR) == f'{{"token":"rm -rf / {M}"}}'
+
+
+async def test_what_is_for_somebody_else_is_never_taken_as_masked() -> None:
+    marked = Document({"password": "rm -rf / --all"}, masked=True)
+
+    assert await document_of(marked, CLIENT) == {"password": M}
+    assert await text_of(replace(stream(b"token=abcdefgh12"), masked=True)) == f"token={M}"

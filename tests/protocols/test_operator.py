@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from doubles import LargeBody, UnreadBody, frames, inbound
 
-from proxy.actions import Action, Headers, Json, Operate
+from proxy.actions import Action, Headers, Json, Operate, Question
 from proxy.decision import Malformed
 from proxy.exchange import Answer, Clean, Codec, Document, Inbound, Stream
 from proxy.protocols.operator import (
@@ -15,6 +15,7 @@ from proxy.protocols.operator import (
     MintCodec,
     OperationCodec,
     PairCodec,
+    QuestionCodec,
     RotateCodec,
     Wish,
 )
@@ -40,7 +41,8 @@ def post(wish: object, *, headers: dict[str, str] | None = None) -> Inbound:
 async def minting(wish: object, codec: MintCodec = MINT) -> Minting | None:
     action = await codec.parse(post(wish))
     assert isinstance(action, Operate)
-    return action.minting
+    assert action.detail is None or isinstance(action.detail, Minting)
+    return action.detail
 
 
 async def refused(codec: Codec, request: Inbound) -> Malformed:
@@ -211,6 +213,22 @@ def test_a_wish_is_read_from_what_the_command_line_collected() -> None:
     wish = Wish.model_validate({"routes": ("/a",), "level": Autonomy.READONLY})
 
     assert wish.minting == Minting(scope=Scope(("/a",), level=Autonomy.READONLY))
+
+
+async def test_a_question_is_what_was_asked() -> None:
+    asked: dict[str, Json] = {"tool": "shell", "arguments": {"command": "ls"}}
+
+    assert await QuestionCodec("explain").parse(post(asked)) == Operate(
+        "explain", "", Question(asked)
+    )
+
+
+@pytest.mark.parametrize("codec", [MINT, LinkCodec("links.create"), RotateCodec("tokens.rotate")])
+def test_a_body_means_the_same_whichever_way_it_came(codec: MintCodec) -> None:
+    """The command line hands it in where nobody serves."""
+    assert codec.operation("a1b2", {}).subject == "a1b2"
+    with pytest.raises(Malformed):
+        codec.operation("a1b2", {"level": "readonly", "role": "operator"})
 
 
 # Credentials

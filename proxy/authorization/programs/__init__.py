@@ -1,0 +1,1 @@
+"""Which programs may run, and what they can do with which words."""

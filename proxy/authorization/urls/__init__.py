@@ -1,0 +1,1 @@
+"""Which hosts tools may reach."""

@@ -1,0 +1,82 @@
+"""The `sidegate` command.
+
+Machine output goes to stdout, everything else to stderr. `command` holds what the commands share,
+`operator_cli` and `approvals_cli` those that speak to a running Sidegate, `policy_cli` those that
+ask about its rules.
+"""
+
+import os
+
+import click
+
+from proxy.assembly import VERSION, serve
+from proxy.cli import approvals as approvals_cli
+from proxy.cli import operator as operator_cli
+from proxy.cli import policy as policy_cli
+from proxy.cli.command import UNAVAILABLE, UNSAFE, config_option, configured, fail, finish
+from proxy.config import masked, schema
+from proxy.config.cautions import cautions
+from proxy.config.loader import Loaded
+from proxy.network.bind import Binding, bindings, unsafe
+from proxy.places import exposed
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="sidegate")
+@config_option
+@click.pass_context
+def main(context: click.Context, path: str | None) -> None:
+    """A security sidecar for AI agents."""
+    context.obj = path
+
+
+for command in (
+    operator_cli.pair,
+    operator_cli.status,
+    operator_cli.tokens,
+    operator_cli.inbox,
+    approvals_cli.approvals,
+    approvals_cli.stop_all,
+    approvals_cli.stops,
+    approvals_cli.resume,
+    policy_cli.explain,
+    policy_cli.policy,
+):
+    main.add_command(command)
+
+
+@main.command("serve")
+@configured
+def serve_command(loaded: Loaded) -> None:
+    """Serve until stopped."""
+    finish(serve(loaded, _safe_bindings(loaded), os.environ))
+
+
+@main.command()
+@configured
+def check(loaded: Loaded) -> None:
+    """Validate the configuration and print it, with secrets masked."""
+    for binding in _safe_bindings(loaded):
+        if binding.note:
+            click.echo(f"sidegate: {binding.note}", err=True)
+    for sentence in cautions(loaded.config):
+        click.echo(f"sidegate: caution: {sentence}", err=True)
+    click.echo(masked.effective(loaded.config), nl=False)
+
+
+@main.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of the configuration."""
+    click.echo(schema.text(), nl=False)
+
+
+def _safe_bindings(loaded: Loaded) -> tuple[Binding, ...]:
+    """The addresses to serve at, judged; what is unsafe ends here."""
+    try:
+        bound = bindings(loaded.config)
+    except OSError as error:
+        fail(UNAVAILABLE, str(error))
+    problems = [*unsafe(loaded.config, bound), *exposed(loaded, os.environ)]
+    if problems:
+        fail(UNSAFE, *problems)
+    return bound
