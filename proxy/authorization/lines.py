@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from proxy.actions import MOUNT, Json
+from proxy.authorization.inline import KNOWN, written_and_run
 from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.programs.allowlist import Allowlist
 from proxy.authorization.refusals import refuse
@@ -71,27 +72,27 @@ class LineJudge:
             return Deny(refusal.reason, refusal.evidence, _COMMANDS)
 
     def _judge(self, line: str, script: Script, *, mounted: bool) -> Decision[Line]:
-        calls = [
-            each for call in script.calls for each in self._readings(call, script, mounted=mounted)
-        ]
         operands: list[tuple[str, str, bool]] = []
         notes: dict[str, None] = {}
-        for call in calls:
-            judged = self.allowlist.judge(call)
-            if isinstance(judged, Deny):
-                return judged
-            reads = call.argv[0].rpartition("/")[2] in _READERS
-            operands += [
-                (word, call.folder, not reads and _in_git(call.folder, word))
-                for word in judged.value.operands
-            ]
-            if "/" in call.argv[0] and call.argv[0][0] != "/":  # a script, listed by its path
-                operands.append((call.argv[0], call.folder, False))
-            notes[judged.value.note] = None
+        runners: list[Call] = []
+        reading: Call | None = None
+        for call in script.calls:
+            for reading in self._readings(call, script, mounted=mounted):
+                judged = self.allowlist.judge(reading)
+                if isinstance(judged, Deny):
+                    return judged
+                operands += _operands(reading, judged.value.operands)
+                notes[judged.value.note] = None
+                if judged.value.note:
+                    runners.append(call)
+        written = written_and_run(script, runners)
+        if written is not None:
+            facts = Facts(**_COMMANDS, known=KNOWN)
+            return Deny(Reason.COMMAND_OPTION_NOT_ALLOWED, written, facts)
         refused = self._check(script, operands, mounted=mounted)
         if refused is not None:
             return refused
-        argv = calls[-1].argv if script.plain else (*self._shell(), line)
+        argv = reading.argv if script.plain and reading else (*self._shell(), line)
         return Allow(Line(argv, script.plain, "; ".join(filter(None, notes))))
 
     def _shell(self) -> tuple[str, ...]:
@@ -160,6 +161,15 @@ class LineJudge:
         if any(name.startswith("-") for name in found):
             raise unknowable(pattern)
         return found or [pattern]
+
+
+def _operands(call: Call, words: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+    """What a call names, from where, and whether it may be changed where that matters."""
+    reads = call.argv[0].rpartition("/")[2] in _READERS
+    for word in words:
+        yield word, call.folder, not reads and _in_git(call.folder, word)
+    if "/" in call.argv[0] and call.argv[0][0] != "/":  # a script, listed by its path
+        yield call.argv[0], call.folder, False
 
 
 def _in_git(folder: str, word: str) -> bool:

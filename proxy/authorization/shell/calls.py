@@ -32,7 +32,7 @@ class Calls:
     def __init__(self) -> None:
         self._calls: dict[Call, None] = {}
         self._paths: dict[str, None] = {}
-        self._written: dict[str, None] = {}
+        self._written: dict[str, int] = {}
         self._homes: dict[str, tuple[str, ...]] = {}
         self._bare: set[int] = set()
 
@@ -45,12 +45,14 @@ class Calls:
         if names:
             raise unknowable(min(names))
         found = tuple(self._calls), tuple(self._paths), tuple(self._written)
-        return Script(*found, bare=tuple(sorted(self._bare)))
+        before = tuple(self._written.values())
+        return Script(*found, bare=tuple(sorted(self._bare)), written_before=before)
 
     def note(self, paths: Iterable[str], written: Iterable[str] = ()) -> None:
         """Files that the line itself reads or looks at, and such as it may write."""
         self._paths.update(dict.fromkeys(paths))
-        self._written.update(dict.fromkeys(written))
+        for path in written:
+            self._written.setdefault(path, len(self._calls))
 
     def look(self, word: Node, value: Value) -> Value:
         """Remember where a pattern begins its word, so that any name might come to stand there."""

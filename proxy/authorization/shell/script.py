@@ -38,3 +38,5 @@ class Script:
     written: tuple[str, ...] = ()
     plain: bool = False
     bare: tuple[int, ...] = ()
+    written_before: tuple[int, ...] = ()
+    """For each of `written`: how many of the calls come before it in the line."""

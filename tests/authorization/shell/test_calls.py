@@ -19,7 +19,7 @@ def test_what_is_noted_twice_counts_once() -> None:
     calls.note(["a", "b"], ["c"])
     calls.note(["b"], ["c", "d"])
 
-    assert calls.script() == Script((), ("a", "b"), ("c", "d"))
+    assert calls.script() == Script((), ("a", "b"), ("c", "d"), written_before=(0, 0))
 
 
 @pytest.mark.parametrize("name", ["cd", "exit", "eval", "PATH", "a-b", "f"])
