@@ -22,7 +22,7 @@ from proxy.authorization.shell.words import unknowable
 from proxy.decision import Allow, Decision, Deny, Facts, Malformed
 from proxy.reasons import Reason
 
-_MOST_OPERANDS = 700  # each costs up to 70 µs, while nobody else is served
+_MOST_OPERANDS = 600  # each costs up to 70 µs, while nobody else is served
 # What is named to these is looked at. Git runs what its own folder tells it to: to write there is
 # to run a program with the next command.
 _READERS = frozenset(
