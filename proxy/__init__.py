@@ -19,7 +19,7 @@ Modules stand on floors and import only from floors below; layers never import e
     3  network authentication authorization isolation protection
     4  trace metrics audit hints running readiness  what is known of it
        places mounting operator routes pipeline delivery
-       detached upkeep
+       detached resumption upkeep
     5  server connection listeners                  the edge
     6  app assembly admin logs limiters explain     put together
     7  cli

@@ -8,28 +8,24 @@ operator, since nobody knows whether it arrived.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import structlog
 
-from proxy.actions import Action, Headers, Message, Relay
+from proxy.actions import Headers, Message
 from proxy.decision import Denied
 from proxy.exchange import (
-    Access,
     Clean,
     Clock,
-    Connection,
     Inbound,
-    Listener,
     Principal,
-    Route,
     Stream,
 )
 from proxy.isolation.attempt import NOT_ALLOWED, UNKNOWN, UNREADABLE, Attempt, Ending, Verdict
 from proxy.isolation.inbox import Posted, opened
 from proxy.protocols.idempotency import with_key
-from proxy.protocols.rest import RestCodec
+from proxy.resumption import Origin, Resume, resumed
 from proxy.running import Ended, Running
 from proxy.seal import Seal
 from proxy.state.letters import Inbox, Letter
@@ -39,10 +35,8 @@ log = structlog.get_logger()
 
 ROUTE = "inbox"
 
-_LISTENER = Listener(ROUTE, None, None)
 _REMEMBERED = 7 * 86400.0
 
-Resume = Callable[[Inbound, Principal, Trace], Awaitable[Clean]]
 Recall = Callable[[str, Headers, bytes], Principal | None]
 """Who sent a stored message, by its headers and its body; None: nobody who may."""
 
@@ -228,43 +222,12 @@ class Deliveries:
                     task.cancel()
 
 
-@dataclass(frozen=True)
-class _Codec(RestCodec):
-    """A message that was read when it came."""
-
-    relay: Relay
-
-    async def parse(self, inbound: Inbound) -> Action:  # noqa: ARG002 - the interface's argument
-        """The message."""
-        return Message(self.relay)
-
-
-class _Body:
-    """`Body` of which nothing is left to read."""
-
-    async def read(self) -> bytes:
-        """Nothing."""
-        return b""
-
-
 def _inbound(posted: Posted, attempt: Attempt) -> Inbound:
-    """The request that the letter was, as far as layer 3 asks for it."""
+    """The request that the letter was."""
     headers = with_key(posted.relay.headers, attempt.letter.id)
-    codec = _Codec(replace(posted.relay, headers=headers, before=attempt.before))
-    methods = frozenset({posted.relay.method})
-    return Inbound(
-        posted.request_id,
-        _LISTENER,
-        Connection(None),
-        Route(ROUTE, methods, posted.path, codec, Access.NOBODY, posted.door),
-        None,
-        posted.relay.method,
-        (1, 1),
-        posted.path,
-        "",
-        Headers(),
-        _Body(),
-    )
+    relay = replace(posted.relay, headers=headers, before=attempt.before)
+    origin = Origin(ROUTE, relay.method, posted.path, posted.door)
+    return resumed(posted.request_id, Message(relay), origin)
 
 
 async def _drained(clean: Clean, verdict: Verdict) -> None:

@@ -14,22 +14,17 @@ from functools import partial
 
 import structlog
 
-from proxy.actions import Action, Headers, ToolCall
+from proxy.actions import ToolCall
 from proxy.authorization.approvals import Approvals, Stored
 from proxy.decision import Denied
 from proxy.exchange import (
-    Access,
-    Clean,
-    Connection,
     Document,
     Inbound,
-    Listener,
     Principal,
-    Route,
 )
 from proxy.isolation.answers import KEPT_SECONDS, sealed_answer, sealed_refusal
-from proxy.protocols.rest import RestCodec
 from proxy.reasons import Reason
+from proxy.resumption import Origin, Resume, resumed
 from proxy.running import Running
 from proxy.state.approvals import Ask, Standing
 from proxy.trace import Observer, Trace
@@ -37,7 +32,6 @@ from proxy.trace import Observer, Trace
 log = structlog.get_logger()
 
 ROUTE = "requests"
-_LISTENER = Listener(ROUTE, None, None)
 _LOOK_SECONDS = 1.0
 _AT_ONCE = 8
 _EACH = 3  # of one principal: nobody's wait for another's
@@ -51,7 +45,6 @@ _LATER = frozenset(
     }
 )
 
-Resume = Callable[[Inbound, Principal, Trace], Awaitable[Clean]]
 Recall = Callable[[Stored], Awaitable[Principal | None]]
 """Who made a stored call, if that is still somebody; raises OSError."""
 
@@ -204,39 +197,7 @@ class Detached:
                 await asyncio.wait(late, timeout=_LAST_SECONDS)
 
 
-@dataclass(frozen=True)
-class _Codec(RestCodec):
-    """A call that was read when it came."""
-
-    call: ToolCall
-
-    async def parse(self, inbound: Inbound) -> Action:  # noqa: ARG002 - the interface's argument
-        """The call."""
-        return self.call
-
-
-class _Body:
-    """`Body` of which nothing is left to read."""
-
-    async def read(self) -> bytes:
-        """Nothing."""
-        return b""
-
-
 def _inbound(ask: Ask, stored: Stored) -> Inbound:
-    """The request that the call was, as far as layer 3 asks for it."""
-    codec = _Codec(ToolCall(stored.tool, stored.arguments, ask=ask.id))
-    route = Route(ROUTE, frozenset({"POST"}), stored.path, codec, Access.NOBODY, "tools")
-    return Inbound(
-        ask.id,
-        _LISTENER,
-        Connection(None),
-        route,
-        None,
-        "POST",
-        (1, 1),
-        stored.path,
-        "",
-        Headers(),
-        _Body(),
-    )
+    """The request that the call was."""
+    call = ToolCall(stored.tool, stored.arguments, ask=ask.id)
+    return resumed(ask.id, call, Origin(ROUTE, "POST", stored.path, "tools"))

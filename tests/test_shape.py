@@ -22,7 +22,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             *("trace", "metrics", "audit", "hints", "running", "readiness", "places", "mounting"),
-            *("operator", "routes", "pipeline", "delivery", "detached", "upkeep"),
+            *("operator", "routes", "pipeline", "delivery", "detached", "resumption", "upkeep"),
         }
     ),
     frozenset({"server", "connection", "listeners"}),

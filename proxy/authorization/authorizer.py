@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from proxy.actions import Action, Enqueue, Operate, ToolCall
+from proxy.authorization.approvals import Wish
 from proxy.authorization.budgets import Budgets
-from proxy.authorization.consent import Consent, Wish, held
+from proxy.authorization.consent import Consent, held
 from proxy.authorization.keys import addressed, once_key, who
 from proxy.authorization.policy import Policy
 from proxy.authorization.stops import Stops

@@ -18,8 +18,6 @@ from proxy.exchange import OnceKey, Principal
 from proxy.reasons import Reason
 from proxy.state.approvals import Ask
 
-__all__ = ["Consent", "Wish", "held"]
-
 T = TypeVar("T")
 
 
