@@ -40,6 +40,7 @@ class Tour:
             ("Nor does one inside an allowed one", self.substitution),
             ("Nor does an option that runs other programs", self.option),
             ("A pipe of allowed programs runs, with its errors thrown away", self.pipe),
+            ("A command shows what it writes as it writes", self.watched),
             ("Nor does a path that leaves the workspace", self.escape),
             ("Nor a link that does", self.symlink),
             ("Files of the workspace can be written and read", self.files),
@@ -206,6 +207,18 @@ class Tour:
         if self.ran(answer):
             found = answer.value("result", "stdout")
             self.narrator.expect("one is listed", found=found, wanted="hello.txt\n")
+
+    async def watched(self) -> None:
+        """A command as server-sent events."""
+        body = {"arguments": {"command": "cat && sleep 0.3 && echo done", "stdin": "begun\n"}}
+        accept = {"Accept": "text/event-stream"}
+        answer = await self.call("POST", "/tools/shell", body, headers=accept)
+        if self.ran(answer):
+            flowed = answer.spread_secs > STREAM_SECS
+            self.narrator.expect("it came as it was written", found=flowed, wanted=True)
+            kinds = re.findall(r"^event: (\w+)$", answer.text, re.MULTILINE)
+            wanted = ["stdout", "stdout", "result"]
+            self.narrator.expect("two pieces, and how it ended", found=kinds, wanted=wanted)
 
     async def approved(self) -> None:
         """A call that waits, the owner's word, and its answer; the same call asks again."""

@@ -6,7 +6,7 @@ counterpart is `exchange`, whose passports carry them.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -53,7 +53,8 @@ class ToolCall:
     """Call a tool by its policy name.
 
     `detach`: answer at once, and do it apart. `ask`: the approval that it is resumed under.
-    `inner`: the tools that layer 3 found to be called through it.
+    `inner`: the tools that layer 3 found to be called through it. `stream`: show what it writes as
+    it comes, where that can be.
     """
 
     tool: str
@@ -61,17 +62,41 @@ class ToolCall:
     detach: bool = False
     ask: str = ""
     inner: tuple[str, ...] = field(default=(), compare=False)
+    stream: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The wish for a WebSocket, with the subprotocols offered, the dearest first."""
+
+    protocols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that is still on its way: its length where it says one, and its pieces, to read once.
+
+    The pieces raise Malformed where they end before the end, are too many or too late.
+    """
+
+    length: int | None
+    pieces: AsyncIterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """A request as it goes up to the agent. `headers` still holds what the client sent."""
+    """A request as it goes up to the agent. `headers` still holds what the client sent.
+
+    With `upload`, that is its body. With `upgrade`, it opens a WebSocket.
+    """
 
     method: str
     target: str
     headers: Headers
     body: bytes
     before: Before | None = field(default=None, compare=False, repr=False)
+    upgrade: Upgrade | None = None
+    upload: Upload | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +216,7 @@ class Command:
     argv: tuple[str, ...]
     seconds: float
     writes: bool
+    stdin: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

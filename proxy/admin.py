@@ -114,6 +114,7 @@ class Admin:
             self.clock,
             About(
                 "",
+                "",
                 lambda: ("off", None),
                 lambda: gateway.public_url or reachable(gateway.host, gateway.port),
                 lambda: admin.public_url or reachable(admin.host, admin.port),

@@ -17,7 +17,7 @@ from proxy.config.model import Config
 from proxy.delivery import Deliveries
 from proxy.detached import Detached
 from proxy.exchange import Listener
-from proxy.isolation.docker import DockerSandbox
+from proxy.isolation.sandbox import Sandbox
 from proxy.listeners import LOCAL, open_addresses, open_local
 from proxy.network.bind import Binding
 from proxy.network.providers import CLIENT_HEADER
@@ -30,6 +30,7 @@ from proxy.upkeep import look_after
 
 log = structlog.get_logger()
 
+_SWEEP_SECONDS = 60.0
 _DRAIN_SECONDS = 5.0  # an engine waits ten before it kills
 
 
@@ -49,7 +50,7 @@ class App:
     deliveries: Deliveries
     detached: Detached
     tunnel: Tunnel
-    sandbox: DockerSandbox
+    sandbox: Sandbox
     cautions: tuple[str, ...]
     ports: dict[str, int]
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -115,15 +116,21 @@ class App:
             sys.stderr.write(line)
             sys.stderr.flush()
 
-    async def _survey(self) -> None:
-        """Clear away what an earlier run left, and say what is missing, while already serving."""
+    async def _sweep(self) -> None:
         swept = await self.sandbox.sweep()
         if swept:
             log.info("removed leftover sandboxes", count=swept)
+
+    async def _survey(self) -> None:
+        """Clear away what an earlier run left, and say what is missing, while already serving."""
+        await self._sweep()
         for sentence in self.cautions:
             log.warning("caution", about=sentence)
         for sentence in await self.operations.missing():
             log.warning("not ready", missing=sentence)
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            await self._sweep()
 
 
 def _told(task: "asyncio.Task[None]") -> None:

@@ -33,16 +33,16 @@ from proxy.explain.explainer import Explainer
 from proxy.explain.ruleset import in_force
 from proxy.hints import Hints
 from proxy.isolation.answers import Answers
-from proxy.isolation.docker import DockerSandbox
 from proxy.isolation.inbox import DurableInbox
+from proxy.isolation.native.probe import Finding
 from proxy.isolation.once import Keeping, Once
 from proxy.isolation.upstream import Upstream
+from proxy.isolation.upstream.session import Limits as UpstreamLimits
 from proxy.isolation.workspace import WorkspaceFiles
 from proxy.limiters import keys_of, limiters, tool_limiter
 from proxy.limits import Share
 from proxy.listeners import raise_descriptors
 from proxy.metrics import Metrics
-from proxy.mounting import mounted
 from proxy.network.bind import Binding
 from proxy.network.tunnel import Tunnel
 from proxy.operator.desk import Desk
@@ -55,6 +55,8 @@ from proxy.protection.redactor import Redactor
 from proxy.readiness import Readiness
 from proxy.routes import Table, tables
 from proxy.running import Running
+from proxy.runtimes import Setting, open_sandbox, room_of, said_of
+from proxy.runtimes import cautions as runtime_cautions
 from proxy.scope import Scope
 from proxy.server import Server
 from proxy.state.opening import cautions, open_seal, open_store
@@ -67,17 +69,23 @@ VERSION = version("sidegate")
 _DESCRIPTORS = 8192  # four listeners, each with its connections and what is done for them
 
 
-async def serve(loaded: Loaded, bindings: tuple[Binding, ...], environ: Mapping[str, str]) -> None:
+async def serve(
+    loaded: Loaded,
+    bindings: tuple[Binding, ...],
+    environ: Mapping[str, str],
+    isolation: Finding | None = None,
+) -> None:
     """Run Sidegate until SIGTERM or SIGINT; raises OSError where something it needs is missing.
 
-    `bindings` are the addresses that were judged; nothing is resolved again.
+    `bindings` are the addresses that were judged, and `isolation` is what was found to hold;
+    nothing is resolved again.
     """
     if aiohttp.http_parser.HttpRequestParser.__module__ != "aiohttp._http_parser":
         raise OSError("aiohttp's C parser is missing: install aiohttp from a wheel")
     if raise_descriptors() < _DESCRIPTORS:
         log.warning("few descriptors", remedy="raise the limit of open files (ulimit -n)")
     async with AsyncExitStack() as stack:
-        app = await build(stack, loaded, bindings, environ)
+        app = await build(stack, loaded, bindings, environ, isolation)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, app.stopped.set)
@@ -89,6 +97,7 @@ async def build(
     loaded: Loaded,
     bindings: tuple[Binding, ...],
     environ: Mapping[str, str],
+    isolation: Finding | None = None,
 ) -> App:
     """Everything made once, each to be given back in reverse."""
     config, places = loaded.config, Places.of(loaded.config, environ)
@@ -116,11 +125,14 @@ async def build(
     workspace = open_workspace(loaded, environ)
     if workspace is not None:
         stack.callback(workspace.close)
-    sandbox = _sandbox(config, workspace, store.instance, environ)
+    setting = Setting(config, workspace, store.instance, environ)
+    room = room_of(setting)
+    log.info("isolation", commands=said_of(isolation))
+    sandbox = open_sandbox(setting, isolation, room, metrics)
     stack.push_async_callback(sandbox.aclose)
-    metrics.watch("sandbox_active", "Sandboxes that exist now.", lambda: sandbox.active)
-    upstream = Upstream(config.upstream.url, _upstream_headers(config))
+    upstream = Upstream(config.upstream.url, _upstream_headers(config), _upstream_limits(config))
     stack.push_async_callback(upstream.aclose)
+    metrics.watch("upstream_up", "Whether the agent could be reached last.", lambda: upstream.up)
     rates = limiters(config, store)
     metrics.watch("ratelimit_keys", "Keys with a rate of their own.", keys_of(rates))
     tunnel = Tunnel(config.tunnel, environ, lambda sentence: log.info("tunnel", about=sentence))
@@ -152,6 +164,7 @@ async def build(
         time.time,
         About(
             VERSION,
+            said_of(isolation),
             lambda: (tunnel.state, tunnel.url),
             lambda: gateway_url(config, ports, tunnel),
             lambda: admin_url(config, ports),
@@ -170,7 +183,7 @@ async def build(
         redactor,
         once,
         sandbox,
-        WorkspaceFiles(),
+        WorkspaceFiles(room),
         upstream,
         DurableInbox(store.inbox, seal, time.time, woken.set),
         operations,
@@ -203,7 +216,11 @@ async def build(
         detached,
         tunnel,
         sandbox,
-        (*await cautions(store), *places_cautions(loaded, workspace)),
+        (
+            *await cautions(store),
+            *places_cautions(loaded, workspace),
+            *runtime_cautions(setting, isolation),
+        ),
         ports,
     )
 
@@ -257,20 +274,18 @@ def _upstream_headers(config: Config) -> dict[str, str]:
     return {name: value.get_secret_value() for name, value in config.upstream.headers.items()}
 
 
+def _upstream_limits(config: Config) -> UpstreamLimits:
+    section = config.upstream
+    return UpstreamLimits(
+        section.connect_timeout_secs,
+        section.answer_timeout_secs,
+        section.idle_timeout_secs,
+        section.total_timeout_secs,
+        section.max_connections,
+    )
+
+
 def _held(config: Config) -> list[str]:
     """Every secret of the configuration, and the credential alone where a scheme precedes it."""
     values = secret_values(config)
     return [form for value in values for form in (value, value.rpartition(" ")[2])]
-
-
-def _sandbox(
-    config: Config, workspace: Workspace | None, instance: str, environ: Mapping[str, str]
-) -> DockerSandbox:
-    section = config.runtime.docker
-    return DockerSandbox(
-        section,
-        mounted(section, workspace),
-        host=environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock",
-        owner=instance,
-        boot=uuid.uuid4().hex,
-    )

@@ -130,6 +130,8 @@ class AuditLog:
         row["duration_ms"] = round(outcome.seconds * 1000)
         if outcome.cancelled:
             row["cancelled"] = outcome.cancelled
+        if "result" in outcome.facts:
+            row["result"] = outcome.facts["result"]
         if outcome.redactions:
             row["redactions"] = dict(outcome.redactions)
         await self._append(row, wait=False)

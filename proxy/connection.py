@@ -21,7 +21,7 @@ from typing import cast
 import structlog
 from aiohttp import HttpVersion, HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
+from aiohttp.http import RawRequestMessage, WebSocketReader
 from multidict import CIMultiDict
 
 from proxy.decision import Allow, Denied
@@ -32,6 +32,7 @@ from proxy.protocols.headers import outward
 from proxy.protocols.problem import problem
 from proxy.reasons import Layer, Reason
 from proxy.trace import Outcome, Step, Trace
+from proxy.websocket import WebSocketEnd
 
 log = structlog.get_logger()
 
@@ -100,6 +101,7 @@ class HttpConnection(web.RequestHandler):
     """A connection. Its own errors are answered in our form, and say nothing of what was sent."""
 
     ends = Connection(None)
+    switched = False
 
     def __init__(self, manager: web.Server, crowd: Crowd, limits: Limits, metrics: Metrics) -> None:
         super().__init__(
@@ -165,6 +167,13 @@ class HttpConnection(web.RequestHandler):
             self._turn(_Phase.IDLE, self._limits.keepalive_seconds)
         else:
             self._turn(_Phase.CLOSING, self._limits.request_seconds)
+
+    def switch(self, end: WebSocketEnd) -> None:
+        """What comes from here on is no HTTP, and for a WebSocket."""
+        self._content, self._ahead, self.switched = None, 0, True
+        self.set_parser(cast("WebSocketReader", end.parser), end.heard)
+        if not (self._reading_paused or self._buffer_paused):
+            self._wire.resume_reading()
 
     def know(self) -> None:
         """Somebody has authenticated here."""

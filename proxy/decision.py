@@ -60,9 +60,9 @@ class Facts(TypedDict, total=False):
     approval: str
     """The id of the approval that this was done under."""
     runtime: str
-    """Where a command ran: docker."""
+    """Where a command ran: docker; or as a process: bwrap, user or unconfined."""
     result: str
-    """How the command ended: ok, failed, timeout, oom or lost."""
+    """How the command ended: ok, failed, timeout, oom, lost or cancelled."""
     upstream_status: int
     """The status that the upstream answered, or 0 where it did not answer."""
 
@@ -85,6 +85,11 @@ class Deny:
 
 
 Decision = Allow[T_co] | Deny
+
+
+def told(error: BaseException) -> str:
+    """What an error says; those that say nothing, such as time-outs, are told by their name."""
+    return str(error) or type(error).__name__
 
 
 class Denied(Exception):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from proxy.actions import Headers, Message
-from proxy.decision import Denied
+from proxy.decision import Denied, told
 from proxy.exchange import (
     Clean,
     Clock,
@@ -204,7 +204,7 @@ class Deliveries:
     def _missed(self, error: OSError) -> None:
         """Say once that the state is away."""
         if not self._away:
-            log.error("inbox unavailable", error=str(error) or type(error).__name__)
+            log.error("inbox unavailable", error=told(error))
         self._away = True
 
     def _ended(self, task: "asyncio.Task[None]") -> None:

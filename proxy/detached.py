@@ -16,7 +16,7 @@ import structlog
 
 from proxy.actions import ToolCall
 from proxy.authorization.approvals import Approvals, Stored
-from proxy.decision import Denied
+from proxy.decision import Denied, told
 from proxy.exchange import (
     Document,
     Inbound,
@@ -184,7 +184,7 @@ class Detached:
     def _missed(self, error: OSError) -> None:
         """Say once that the state is away."""
         if not self._away:
-            log.error("approvals unavailable", error=str(error) or type(error).__name__)
+            log.error("approvals unavailable", error=told(error))
         self._away = True
 
     async def _wind_up(self) -> None:

@@ -17,8 +17,9 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Protocol
 
-from proxy.actions import Action, Headers, Json, Plan, release
-from proxy.decision import Denied, Quota
+from proxy.actions import Action, Headers, Json, Plan, Upload, release
+from proxy.decision import Denied, Facts, Quota
+from proxy.duplex import Socket
 from proxy.scope import UNBOUND, Scope
 
 Address = IPv4Address | IPv6Address
@@ -58,6 +59,10 @@ class Body(Protocol):
 
         Raises Malformed: BODY_TOO_LARGE past the listener's limit, BODY_LATE past its time.
         """
+        ...
+
+    def upload(self) -> Upload:
+        """The body as it comes, for who reads it once; raises Malformed as `read` does."""
         ...
 
 
@@ -131,8 +136,7 @@ class Peer:
     """An admitted connection. `key` is what limits and lockouts count by.
 
     `forwarded`: the client, as a trusted proxy states it; None where no proxy stands between.
-    `spent`: where the address stands, if it has no use left of the route's rate: only who proves to
-    be somebody is let in.
+    `spent`: where the address stands with the route's rate used up: only a credential lets it in.
     """
 
     key: str
@@ -185,7 +189,8 @@ class Grant:
     """Permission in hand: who may do what, and exactly how it will be done.
 
     With `once`, it is done once under that key, and answered again from memory. `unspent` gives
-    back what was counted for it, where it was not done after all.
+    back what was counted for it, where it was not done after all. `late`: what became known of its
+    doing after its answer was there, or without one.
     """
 
     request_id: str
@@ -196,6 +201,7 @@ class Grant:
     acting: bool
     once: OnceKey | None = None
     unspent: "Callable[[], Awaitable[None]] | None" = field(default=None, compare=False, repr=False)
+    late: Facts = field(default_factory=Facts, compare=False, repr=False)
 
     def close(self) -> None:
         """Give back the open file, if the plan holds one."""
@@ -204,10 +210,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A piece of a streamed answer. The frames of one channel make one text."""
+    """A piece of a streamed answer. The frames of one channel, up to its `final`, make one text."""
 
     channel: str
     data: bytes
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +236,7 @@ class Stream:
     """An answer that comes in pieces, with the HTTP status and headers that go before it.
 
     `release` gives back what the frames come from, whether or not they were read; it may be called
-    twice. `masked` as in a document.
+    twice. `masked` as in a document. The frames may raise Denied: what came is not whole, and why.
     """
 
     status: int
@@ -239,7 +246,7 @@ class Stream:
     masked: bool = False
 
 
-Content = Document | Stream
+Content = Document | Stream | Socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +277,7 @@ class Answer:
 
     status: int
     headers: Headers
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | AsyncIterator[bytes] | Socket
 
 
 class Codec(Protocol):

@@ -6,7 +6,8 @@ caller can make a time series. Never a token, address, path, sender, argument or
 
 import itertools
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,7 +17,9 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 from proxy.authorization.tools.observation import OBSERVABLE
 from proxy.decision import Allow, Deny, Facts
@@ -35,7 +38,8 @@ _SLOW = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _HUMAN = (1, 5, 10, 30, 60, 120, 300, 900, 1800, 3600)
 CHANNELS = ("webhook", "telegram", "discord", "slack", "whatsapp", "github", "standard")
 _VERIFICATIONS = ("verified", "invalid", "stale", "replayed", "closed", "denied")
-_SANDBOX_RESULTS = ("ok", "failed", "timeout", "oom", "lost")
+RUNTIMES = ("docker", "bwrap", "user", "unconfined")
+_SANDBOX_RESULTS = ("ok", "failed", "timeout", "oom", "lost", "cancelled")
 
 
 class Metrics:
@@ -67,7 +71,6 @@ class Metrics:
             "sandbox_duration", "Time of commands.", ("runtime",), _SLOW
         )
         self._upstream = self._counter("upstream_requests", "Requests to the agent.", ("status",))
-        self._upstream_up = self._gauge("upstream_up", "Whether the agent answered last time.")
         self._redactions = self._counter("redactions", "Secrets masked.", ("rule",))
         self._audit_failures = self._counter("audit_write_failures", "Audit rows lost.", ())
         self._gauge("build_info", "The running version.", ("version", "python")).labels(
@@ -83,11 +86,12 @@ class Metrics:
             self._pairings.labels(result)
         for channel, result in itertools.product(CHANNELS, _VERIFICATIONS):
             self._verifications.labels(channel, result)
-        for status in ("none", "2xx", "3xx", "4xx", "5xx"):
+        for status in ("none", "1xx", "2xx", "3xx", "4xx", "5xx"):
             self._upstream.labels(status)
-        for result in _SANDBOX_RESULTS:
-            self._sandbox_runs.labels("docker", result)
-        self._sandbox_seconds.labels("docker")
+        for runtime, result in itertools.product(RUNTIMES, _SANDBOX_RESULTS):
+            self._sandbox_runs.labels(runtime, result)
+        for runtime in RUNTIMES:
+            self._sandbox_seconds.labels(runtime)
         for rule in RULES:
             self._redactions.labels(rule)
 
@@ -104,6 +108,12 @@ class Metrics:
     def watch(self, name: str, help_text: str, value: Callable[[], float]) -> None:
         """A gauge that asks `value` when it is scraped."""
         self._gauge(name, help_text).set_function(value)
+
+    def watch_total(
+        self, name: str, help_text: str, label: str, values: Callable[[], Mapping[str, float]]
+    ) -> None:
+        """A counter that asks when it is scraped, whose `values` stand under a closed label."""
+        self._registry.register(_Totals(f"sidegate_{name}", help_text, label, values))
 
     def audit_failed(self) -> None:
         """A row was lost."""
@@ -124,12 +134,7 @@ class Metrics:
             self._verifications.labels(facts["channel"], facts["verification"]).inc()
         if "waited" in facts:
             self._waits.observe(facts["waited"])
-        if "runtime" in facts:
-            self._sandbox_runs.labels(facts["runtime"], facts["result"]).inc()
-            self._sandbox_seconds.labels(facts["runtime"]).observe(step.seconds)
-        if "upstream_status" in facts:
-            self._upstream.labels(_status_class(facts["upstream_status"])).inc()
-            self._upstream_up.set(facts["upstream_status"] != 0)
+        self._done(facts, step.seconds)
 
     async def close(self, trace: Trace, outcome: Outcome) -> None:
         """Count a request."""
@@ -138,6 +143,15 @@ class Metrics:
         )
         for rule, count in outcome.redactions.items():
             self._redactions.labels(rule).inc(count)
+        self._done(outcome.facts, outcome.seconds)
+
+    def _done(self, facts: Facts, seconds: float) -> None:
+        """Count a command that ran, or a request to the agent."""
+        if "upstream_status" in facts:
+            self._upstream.labels(_status_class(facts["upstream_status"])).inc()
+        if "runtime" in facts:
+            self._sandbox_runs.labels(facts["runtime"], facts["result"]).inc()
+            self._sandbox_seconds.labels(facts["runtime"]).observe(seconds)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -165,6 +179,22 @@ class Metrics:
     ) -> Histogram:
         full = f"sidegate_{name}_seconds"
         return Histogram(full, text, labels, buckets=buckets, registry=self._registry)
+
+
+@dataclass(frozen=True, slots=True)
+class _Totals(Collector):
+    """A counter that somebody else keeps."""
+
+    name: str
+    text: str
+    label: str
+    values: Callable[[], Mapping[str, float]]
+
+    def collect(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(self.name, self.text, labels=[self.label])
+        for value, count in self.values().items():
+            family.add_metric([value], count)
+        yield family
 
 
 def _allowed(facts: Facts) -> tuple[str, str]:

@@ -1,35 +1,56 @@
-"""What a sandbox sees of the workspace, and as whom: from the configuration to a `Mount`."""
+"""What each tool's sandbox is made of: from the configuration to a `Profile`."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from proxy.authorization.paths.workspace import Workspace
-from proxy.config.model import DockerConfig
-from proxy.isolation.container import NOBODY, Owner
-from proxy.isolation.docker import Mount
+from proxy.config.model import Config, DockerConfig
+from proxy.config.sandboxes import sandboxes
+from proxy.isolation.docker.container import Mount, Profile
+from proxy.isolation.owner import NOBODY, Owner
+
+
+def profiles(config: Config, workspace: Workspace | None) -> Mapping[str, Profile]:
+    """The containers of the tools that run commands, by their names."""
+    return {
+        name: Profile.of(each.docker, mounted(each.docker, workspace), writes=each.writes)
+        for name, each in sandboxes(config).items()
+    }
+
+
+def pool_sizes(config: Config) -> Mapping[str, int]:
+    """How many containers of these tools' kinds are started ahead."""
+    return {name: each.docker.pool_size for name, each in sandboxes(config).items()}
+
+
+def environments(config: Config) -> Mapping[str, Mapping[str, str]]:
+    """What the commands of these tools get in their environment, and nobody else."""
+    return {
+        name: {key: value.get_secret_value() for key, value in each.env.items()}
+        for name, each in sandboxes(config).items()
+    }
 
 
 def mounted(section: DockerConfig, workspace: Workspace | None) -> Mount:
-    """The mount of every sandbox; without a source it sees no workspace."""
-    source = None
-    if workspace is not None and section.mount_workspace:
-        source = section.workspace_host_path or workspace.folder
-    return Mount(source, owner(section.user, workspace), _intact(section, workspace))
+    """The mount of a sandbox; without a source it sees no workspace."""
+    who = owner(section.user, workspace)
+    if workspace is None or not section.mount_workspace:
+        return Mount(None, who)
+    if section.workspace_volume is not None:
+        return Mount(section.workspace_volume, who, volume=True)
+    source = section.workspace_host_path or workspace.folder
+    return Mount(source, who, _intact(section, workspace))
 
 
-def _intact(section: DockerConfig, workspace: Workspace | None) -> Callable[[], bool]:
+def _intact(section: DockerConfig, workspace: Workspace) -> Callable[[], bool]:
     """How to tell that the mounted name still means the workspace, where we can see that name."""
-    if workspace is None or section.workspace_host_path is not None:
-        return lambda: True
-    return workspace.intact
+    return workspace.intact if section.workspace_host_path is None else lambda: True
 
 
 def owner(user: str | None, workspace: Workspace | None) -> Owner:
     """Who a sandbox runs as: as configured, else the workspace's owner, but never root."""
     if user is not None:
-        uid, _, gid = user.partition(":")
-        return Owner(int(uid), int(gid or uid))
+        return Owner.parse(user)
     if workspace is None:
         return NOBODY
-    status = os.fstat(workspace.descriptor)
-    return Owner(status.st_uid, status.st_gid) if status.st_uid and status.st_gid else NOBODY
+    return Owner.of(os.fstat(workspace.descriptor))

@@ -158,7 +158,8 @@ def _planner(
     section, shell = config.autonomy, config.runtime.docker.shell
     allowlist = Allowlist(section.allowed_commands)
     lines = LineJudge(parser, allowlist, workspace, bash=shell == "bash")
-    return Planner(lines, workspace, UrlPolicy(section.allowed_domains, resolve), shell)
+    urls, mounted = UrlPolicy(section.allowed_domains, resolve), config.runtime.kind == "docker"
+    return Planner(lines, workspace, urls, shell, mounted)
 
 
 def _observation(section: AutonomyConfig) -> Observation | None:

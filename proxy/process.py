@@ -1,7 +1,8 @@
-"""Start a helper program, one of two kinds.
+"""Start a helper program, one of three kinds.
 
-    run    to its end: bounded in time, output and processor, in an empty environment
-    start  until it is stopped, or this process ends: in exactly the environment that it is given
+    run     to its end: bounded in time, output and processor, in an empty environment
+    start   until it is stopped, or this process ends: in exactly the environment that it is given
+    attend  until it ends by itself: with its streams, and descriptors that it is given
 
 The only place that starts programs. Containers are started only in `isolation`.
 """
@@ -128,6 +129,24 @@ async def start(argv: tuple[str, ...], env: Mapping[str, str]) -> "Program":
             pipe.close()
             raise
     return Program(process, output, pipe)
+
+
+async def attend(
+    argv: tuple[str, ...], env: Mapping[str, str], given: tuple[int, ...]
+) -> asyncio.subprocess.Process:
+    """Start `argv` with exactly `env` and the descriptors `given`, its streams three pipes.
+
+    It sees to its own end, by what it is given. Raises OSError where it cannot be started.
+    """
+    return await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=env,
+        pass_fds=given,
+        start_new_session=True,
+    )
 
 
 def find(program: str, env: Mapping[str, str]) -> str:

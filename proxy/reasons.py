@@ -167,6 +167,11 @@ class Reason(Enum):
         "This route takes application/json, unencoded.",
         "Send Content-Type: application/json and no Content-Encoding.",
     )
+    HANDSHAKE_MALFORMED = (
+        "handshake-malformed", Layer.AUTHORIZATION, 400,
+        "The request asks for a WebSocket in a form that is not accepted.",
+        "Send GET without a body, Connection: Upgrade, a key, and Sec-WebSocket-Version: 13.",
+    )
     ROLE_INSUFFICIENT = (
         "role-insufficient", Layer.AUTHORIZATION, 403,
         "Your role may not do this.",
@@ -401,12 +406,17 @@ class Reason(Enum):
     SANDBOX_UNAVAILABLE = (
         "sandbox-unavailable", Layer.ISOLATION, 503,
         "The sandbox could not be started, so nothing was run.",
-        "Start the engine and load runtime.docker.image; sidegate status names what is missing.",
+        "See what sidegate status says is missing; with docker-guard, see the guard's log, too.",
     )
     SANDBOX_LOST = (
         "sandbox-lost", Layer.ISOLATION, 502,
         "The sandbox was lost while the command ran; part of its work may be done.",
         "Look at what the command changed, and at the Docker engine, before you run it again.",
+    )
+    WORKSPACE_FULL = (
+        "workspace-full", Layer.ISOLATION, 503,
+        "The disk that the workspace lies on is nearly full.",
+        "Free some of it, or lower runtime.min_free_mb.",
     )
     SANDBOX_BUSY = (
         "sandbox-busy", Layer.ISOLATION, 429,
@@ -437,6 +447,11 @@ class Reason(Enum):
         "upstream-unreachable", Layer.ISOLATION, 502,
         "The upstream agent could not be reached.",
         "Start the agent, and check that upstream.url is reachable from Sidegate.",
+    )
+    UPSTREAM_DOWN = (
+        "upstream-down", Layer.ISOLATION, 503,
+        "The upstream agent could not be reached several times in a row, so it was not asked.",
+        "Start the agent; it is tried again after the seconds in Retry-After.",
     )
     UPSTREAM_LATE = (
         "upstream-late", Layer.ISOLATION, 504,

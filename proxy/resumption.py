@@ -4,10 +4,10 @@ What was stored of it begins at layer 3, as if it had just come: the counterpart
 for messages, and `detached`, for calls that nobody waits for.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from proxy.actions import Action, Headers
+from proxy.actions import Action, Headers, Upload
 from proxy.exchange import (
     Access,
     Clean,
@@ -41,6 +41,16 @@ class _Body:
     async def read(self) -> bytes:
         """Nothing."""
         return b""
+
+    def upload(self) -> Upload:
+        """Nothing either."""
+        return Upload(0, _nothing())
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    no_pieces: tuple[bytes, ...] = ()
+    for piece in no_pieces:
+        yield piece
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,19 @@ came of it; it can send what is `Clean`, and the constants of a refusal, and not
 import asyncio
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import cast
 
 import aiohttp
 import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from proxy.actions import Headers
+from proxy.actions import Headers, Upload
 from proxy.connection import Acquaintance, HttpConnection, HttpRequest, Limits, respond
 from proxy.decision import Denied, Malformed
+from proxy.duplex import Socket
 from proxy.exchange import Answer, Inbound, Listener, Role
 from proxy.limits import Share
 from proxy.listeners import Crowd, reset
@@ -27,6 +29,7 @@ from proxy.protocols.headers import outward
 from proxy.reasons import Layer, Reason
 from proxy.routes import Table, match
 from proxy.running import Ended, Entry, Running
+from proxy.sockets import converse
 from proxy.trace import Observer, Trace
 
 log = structlog.get_logger()
@@ -61,13 +64,13 @@ class Server:
             try:
                 answer = await self._answer_unless_stopped(inbound, trace, entry)
                 status = answer.status
-                if entry.ended is Ended.STOPPED:
-                    cancelled = entry.ended.value
-                return await _write(request, _dressed(answer, trace), entry)
+                return await _write(request, _dressed(answer, trace), entry, self.limits.max_body)
             except (asyncio.CancelledError, ConnectionError):
                 cancelled = entry.ended.value
                 raise
             finally:
+                if entry.ended in (Ended.STOPPED, Ended.BROKEN_OFF):  # and the client could be told
+                    cancelled = entry.ended.value
                 self._log(trace, status, cancelled)  # before what a client that leaves cuts short
                 await trace.close(status, cancelled)
 
@@ -143,8 +146,10 @@ class Door:
         return response
 
     def close_idle(self) -> None:
-        """Take no further request on any connection."""
-        self._connections.pre_shutdown()
+        """Take no further request on any connection. A WebSocket goes on until it is ended."""
+        for connection in self._connections.connections:
+            if not cast("HttpConnection", connection).switched:
+                connection.close()
 
     async def aclose(self) -> None:
         """End every connection."""
@@ -189,7 +194,7 @@ _LEAST_SECONDS = 1.0
 class _Body:
     """`Body`, read from the connection when somebody asks for it first.
 
-    What broke off is never read on: the rest would look like the whole.
+    What broke off, or went elsewhere, is never read on: the rest would look like the whole.
     """
 
     def __init__(self, request: HttpRequest, limits: Limits) -> None:
@@ -197,8 +202,8 @@ class _Body:
         self._limit = limits.max_body
         now, seconds = asyncio.get_running_loop().time(), limits.request_seconds
         # Head and body together, so that who was slow with one has less for the other.
-        began = request.connection.began
-        self._deadline = None if seconds is None else max(began + seconds, now + _LEAST_SECONDS)
+        spent = now - request.connection.began
+        self._left = None if seconds is None else max(seconds - spent, _LEAST_SECONDS)
         self._read: bytes | Malformed | None = None
 
     async def read(self) -> bytes:
@@ -210,22 +215,42 @@ class _Body:
             raise Malformed(self._read.reason, self._read.evidence)
         return self._read
 
+    def upload(self) -> Upload:
+        """The body as it comes. Its client's time is counted, and not that of who takes it."""
+        length = self._request.content_length if self._request.body_exists else 0
+        if (length or 0) > self._limit:
+            raise Malformed(Reason.BODY_TOO_LARGE)
+        return Upload(length, self._pieces())
+
     async def _received(self) -> bytes | Malformed:
-        if (self._request.content_length or 0) > self._limit:
-            return Malformed(Reason.BODY_TOO_LARGE)
-        self._invite()
-        data = bytearray()
         try:
-            async with asyncio.timeout_at(self._deadline):
-                async for chunk in self._request.content.iter_any():
-                    data += chunk
-                    if len(data) > self._limit:
-                        return Malformed(Reason.BODY_TOO_LARGE)
+            return b"".join([piece async for piece in self.upload().pieces])
+        except Malformed as malformed:
+            return malformed
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        self._read = Malformed(Reason.BODY_MALFORMED, "abandoned")
+        self._invite()
+        size = 0
+        while piece := await self._next():
+            size += len(piece)
+            if size > self._limit:
+                raise Malformed(Reason.BODY_TOO_LARGE)
+            yield piece
+
+    async def _next(self) -> bytes:
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            async with asyncio.timeout(self._left):
+                return await self._request.content.readany()
         except TimeoutError:
-            return Malformed(Reason.BODY_LATE)
+            raise Malformed(Reason.BODY_LATE) from None
         except (aiohttp.ClientError, HttpProcessingError, web.RequestPayloadError) as error:
-            return Malformed(Reason.BODY_MALFORMED, type(error).__name__)
-        return bytes(data)
+            raise Malformed(Reason.BODY_MALFORMED, type(error).__name__) from None
+        finally:
+            if self._left is not None:
+                self._left = max(0.0, self._left - (clock() - began))
 
     def _invite(self) -> None:
         """Only who is let in is asked to send on (RFC 9110 section 10.1.1)."""
@@ -248,14 +273,18 @@ def _dressed(answer: Answer, trace: Trace) -> Answer:
     return Answer(answer.status, headers, answer.body)
 
 
-async def _write(request: web.BaseRequest, answer: Answer, entry: Entry) -> web.StreamResponse:
+async def _write(
+    request: HttpRequest, answer: Answer, entry: Entry, largest: int
+) -> web.StreamResponse:
     """Send an answer. What breaks off half-way is cut, so that it cannot be taken for whole."""
     response = respond(answer)
-    if not request.content.is_eof():
+    if not request.content.is_eof() or isinstance(answer.body, Socket):
         response.force_close()  # who was refused need not send the rest
     await response.prepare(request)
     try:
-        if not isinstance(answer.body, bytes):
+        if isinstance(answer.body, Socket):
+            await converse(request, answer.body, entry, largest)
+        elif not isinstance(answer.body, bytes):
             async for data in answer.body:
                 await response.write(data)
         await response.write_eof()

@@ -15,7 +15,8 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from proxy.decision import Allow, Decision, Denied, Deny, Malformed, Quota
+from proxy.decision import Allow, Decision, Denied, Deny, Facts, Malformed, Quota
+from proxy.duplex import Socket
 from proxy.exchange import Clean, Grant, Inbound, Peer, Principal, Raw, Stream
 from proxy.reasons import Layer, Reason
 
@@ -40,6 +41,8 @@ class Outcome:
     seconds: float
     redactions: Counter[str]
     cancelled: str = ""
+    facts: Facts = field(default_factory=Facts)
+    """What became known after the answer was there, or without one."""
 
 
 class Observer(Protocol):
@@ -117,6 +120,8 @@ class Trace:
                 self._held.callback(value.close)
             case Raw(content=Stream() as stream):
                 self._held.callback(stream.release)
+            case Raw(content=Socket() as socket):
+                self._held.callback(socket.release)
             case Clean():
                 self._tally = value.tally
 
@@ -124,7 +129,8 @@ class Trace:
         """Give back what the grant held and tell the observers, cancelled meanwhile or not."""
         self._held.close()
         seconds = time.perf_counter() - self._started
-        await asyncio.shield(self._tell(Outcome(status, seconds, self._tally, cancelled)))
+        late = self.grant.late if self.grant is not None else Facts()
+        await asyncio.shield(self._tell(Outcome(status, seconds, self._tally, cancelled, late)))
 
     async def _tell(self, outcome: Outcome) -> None:
         for observer in self.observers:

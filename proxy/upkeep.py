@@ -8,6 +8,7 @@ import asyncio
 import structlog
 
 from proxy.authentication.tokens import TokenBook
+from proxy.decision import told
 from proxy.running import Running
 
 log = structlog.get_logger()
@@ -27,5 +28,5 @@ async def look_after(tokens: TokenBook, running: Running, seconds: float = _SECO
             away = False
         except Exception as error:  # noqa: BLE001 - whatever it is, other tokens still end
             if not away:
-                log.error("state unavailable", error=str(error) or type(error).__name__)
+                log.error("state unavailable", error=told(error))
             away = True

@@ -19,6 +19,7 @@ from proxy.app import App
 from proxy.assembly import build
 from proxy.config import loader
 from proxy.network.bind import bindings
+from proxy.runtimes import find_isolation
 
 # A slow machine is no failing property. On CI, hypothesis' own profile makes the examples the same
 # in every run; it has no deadline either.
@@ -117,7 +118,8 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
                 workspace.chmod(0o755)
             text = yaml.safe_dump(_merged(_defaults(tmp_path, workspace), changes or {}))
             loaded = loader.parse(text, "sidegate.yaml", {})
-            app = await build(stack, loaded, bindings(loaded.config), os.environ)
+            isolation = await find_isolation(loaded, os.environ)
+            app = await build(stack, loaded, bindings(loaded.config), os.environ, isolation)
             serving = asyncio.create_task(app.run())
             ready = asyncio.create_task(app.ready.wait())
             await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)

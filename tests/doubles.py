@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-from proxy.actions import Headers, Operate, Plan
+from proxy.actions import Headers, Operate, Plan, Upload
 from proxy.decision import Allow, Decision, Malformed
 from proxy.exchange import (
     Access,
@@ -52,6 +52,13 @@ class BytesBody:
     async def read(self) -> bytes:
         return self.data
 
+    def upload(self) -> Upload:
+        return Upload(len(self.data), _pieces(self.data))
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
 
 class UnreadBody:
     """`Body` of which nothing may be read."""
@@ -59,11 +66,17 @@ class UnreadBody:
     async def read(self) -> bytes:
         raise AssertionError("nobody asked for it")
 
+    def upload(self) -> Upload:
+        raise AssertionError("nobody asked for it")
+
 
 class LargeBody:
     """`Body` past the limit."""
 
     async def read(self) -> bytes:
+        raise Malformed(Reason.BODY_TOO_LARGE)
+
+    def upload(self) -> Upload:
         raise Malformed(Reason.BODY_TOO_LARGE)
 
 

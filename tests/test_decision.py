@@ -2,7 +2,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from proxy.decision import Allow, ConfigError, Denied, Deny, Facts, Malformed
+from proxy.decision import Allow, ConfigError, Denied, Deny, Facts, Malformed, told
 from proxy.reasons import Layer, Reason
 
 
@@ -64,3 +64,8 @@ def test_config_error_tells_all_problems_at_once() -> None:
 
     assert error.problems == ("a:1:1: wrong", "a:2:1: wrong too")
     assert str(error) == "a:1:1: wrong\na:2:1: wrong too"
+
+
+def test_an_error_without_words_is_told_by_its_name() -> None:
+    assert told(OSError("the engine is gone")) == "the engine is gone"
+    assert told(TimeoutError()) == "TimeoutError"

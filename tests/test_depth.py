@@ -9,7 +9,7 @@ import json
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ class NoAuthorization:
         assert isinstance(call, ToolCall)
         if call.tool == "shell":
             argv = tuple(shlex.split(str(call.arguments["command"])))
-            return Allow(grant(Command(argv, seconds=20, writes=True)))
+            return Allow(replace(grant(Command(argv, seconds=20, writes=True)), action=call))
         file = os.open(self.workspace / str(call.arguments["path"]), os.O_RDONLY)
         return Allow(grant(FileRead(OpenPath(file))))
 

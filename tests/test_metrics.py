@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from proxy.config.channels import ChannelsConfig
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Inbound
-from proxy.metrics import CHANNELS, CONTENT_TYPE, Metrics
+from proxy.metrics import CHANNELS, CONTENT_TYPE, RUNTIMES, Metrics
 from proxy.network.ingress import METHODS
 from proxy.protection.redactor import RULES
 from proxy.protocols.channels import READERS
@@ -81,7 +81,6 @@ def test_the_names_are_those_that_dashboards_know(metrics: Metrics) -> None:
         "sidegate_sandbox_runs": "counter",
         "sidegate_sandbox_duration_seconds": "histogram",
         "sidegate_upstream_requests": "counter",
-        "sidegate_upstream_up": "gauge",
         "sidegate_redactions": "counter",
         "sidegate_audit_write_failures": "counter",
         "sidegate_build_info": "gauge",
@@ -108,8 +107,8 @@ def test_every_decision_that_can_be_counted_starts_at_zero(metrics: Metrics) -> 
         ("pairing_attempts_total", "result", {"paired", "wrong", "locked"}),
         ("webhook_verifications_total", "channel", {"webhook", *READERS}),
         ("webhook_verifications_total", "result", set(VERIFIED)),
-        ("sandbox_runs_total", "runtime", {"docker"}),
-        ("sandbox_duration_seconds_count", "runtime", {"docker"}),
+        ("sandbox_runs_total", "runtime", set(RUNTIMES)),
+        ("sandbox_duration_seconds_count", "runtime", set(RUNTIMES)),
         ("redactions_total", "rule", set(RULES)),
         ("upstream_requests_total", "status", {"none", "2xx", "3xx", "4xx", "5xx"}),
     ],
@@ -123,7 +122,9 @@ def test_the_set_of_labels_is_closed_and_starts_at_zero(
 
 
 def test_sandboxes_may_end_in_these_ways(metrics: Metrics) -> None:
-    assert labels_of(metrics, "sandbox_runs_total", "result") >= {"ok", "failed", "timeout", "oom"}
+    assert labels_of(metrics, "sandbox_runs_total", "result") >= {
+        *("ok", "failed", "timeout", "oom", "lost")
+    }
 
 
 def test_a_build_is_known_by_its_version(metrics: Metrics) -> None:
@@ -220,11 +221,11 @@ async def test_a_command_is_counted_where_and_how_it_ran(metrics: Metrics) -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "label", "up"),
-    [(200, "2xx", 1), (304, "3xx", 1), (404, "4xx", 1), (503, "5xx", 1), (0, "none", 0)],
+    ("status", "label"),
+    [(101, "1xx"), (200, "2xx"), (304, "3xx"), (404, "4xx"), (503, "5xx"), (0, "none")],
 )
-async def test_the_agent_is_up_while_it_answers_whatever_it_answers(
-    metrics: Metrics, status: int, label: str, up: int
+async def test_what_the_agent_answered_is_counted_by_class(
+    metrics: Metrics, status: int, label: str
 ) -> None:
     await step(metrics, Layer.ISOLATION, Allow(grant(), Facts(upstream_status=200)))
     before = value(metrics, "upstream_requests_total", status="2xx")
@@ -233,7 +234,6 @@ async def test_the_agent_is_up_while_it_answers_whatever_it_answers(
 
     counted = value(metrics, "upstream_requests_total", status=label)
     assert counted == (before + 1 if label == "2xx" else 1)
-    assert value(metrics, "upstream_up") == up
 
 
 async def test_a_request_is_counted_by_route_method_and_status(metrics: Metrics) -> None:
@@ -302,3 +302,36 @@ def test_a_watched_value_is_asked_for_when_it_is_scraped(metrics: Metrics) -> No
     clock.now = 5
 
     assert value(metrics, "sandbox_active") == 5
+
+
+def test_a_counter_that_somebody_else_keeps_is_asked_for() -> None:
+    metrics, counts = Metrics("1", ()), {"hit": 0, "miss": 2}
+    metrics.watch_total("sandbox_pool_takes", "How many.", "result", lambda: counts)
+    counts["hit"] = 3
+
+    lines = metrics.render().decode().splitlines()
+    assert 'sidegate_sandbox_pool_takes_total{result="hit"} 3.0' in lines
+    assert 'sidegate_sandbox_pool_takes_total{result="miss"} 2.0' in lines
+    assert "# TYPE sidegate_sandbox_pool_takes_total counter" in lines
+
+
+async def test_a_command_that_was_streamed_is_counted_when_it_is_over_and_once(
+    metrics: Metrics,
+) -> None:
+    facts = Facts(runtime="docker", result="timeout")
+    await step(metrics, Layer.ISOLATION, Allow(None))
+    await metrics.close(Trace(inbound(), ()), Outcome(200, 0.25, Counter(), facts=facts))
+
+    counted = {"runtime": "docker", "result": "timeout"}
+    assert value(metrics, "sandbox_runs_total", **counted) == 1
+    assert value(metrics, "sandbox_duration_seconds_count", runtime="docker") == 1
+    assert value(metrics, "sandbox_duration_seconds_sum", runtime="docker") == 0.25
+
+
+async def test_a_command_that_was_answered_as_a_whole_is_counted_once(metrics: Metrics) -> None:
+    facts = Facts(runtime="docker", result="ok")
+    await step(metrics, Layer.ISOLATION, Allow(None, facts))
+    await metrics.close(Trace(inbound(), ()), Outcome(200, 0.25, Counter()))
+
+    assert value(metrics, "sandbox_runs_total", runtime="docker", result="ok") == 1
+    assert value(metrics, "sandbox_duration_seconds_count", runtime="docker") == 1

@@ -14,7 +14,7 @@ import pytest
 from kernel import open_files
 from wire import until
 
-from proxy.process import LINE_BYTES, Finished, Program, run, start
+from proxy.process import LINE_BYTES, Finished, Program, attend, run, start
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
 ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
@@ -518,3 +518,18 @@ async def test_started_programs_leave_no_descriptor_open() -> None:
     await asyncio.sleep(0)
 
     assert not [file for file in set(open_files()) - before if file.startswith("pipe:")]
+
+
+async def test_one_that_is_attended_has_its_streams_and_what_it_is_given() -> None:
+    reading, writing = os.pipe()
+    try:
+        program = await attend(
+            shell(f"cat; env; echo err >&2; echo x > /dev/fd/{writing}"), {"A": "1"}, (writing,)
+        )
+        out, err = await program.communicate(b"in\n")
+    finally:
+        os.close(writing)
+    assert os.read(reading, 10) == b"x\n"
+    os.close(reading)
+    assert {"in", "A=1"} <= set(out.decode().split())
+    assert (err, program.returncode) == (b"err\n", 0)

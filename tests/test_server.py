@@ -22,7 +22,7 @@ from wire import Agent, Reply, agent, send, until
 
 from proxy.actions import Action, Headers, Operate
 from proxy.connection import Limits
-from proxy.decision import Denied, Quota
+from proxy.decision import Denied, Malformed, Quota
 from proxy.exchange import (
     Answer,
     Clean,
@@ -413,6 +413,58 @@ async def test_chunks_make_one_body(edge: Edge) -> None:
 
     assert edge.told.bodies == [b"abcde"]
     assert edge.told.seen[0].headers.get("x-trailer") is None
+
+
+@pytest.mark.parametrize(
+    ("field", "length", "parts"),
+    [
+        ("Content-Length: 10", 10, (b"first", b"other")),
+        ("Transfer-Encoding: chunked", None, (b"5\r\nfirst\r\n", b"5\r\nother\r\n0\r\n\r\n")),
+    ],
+    ids=["with a length", "in chunks"],
+)
+async def test_a_body_goes_on_as_it_comes_and_only_once(
+    edge: Edge, field: str, length: int | None, parts: tuple[bytes, bytes]
+) -> None:
+    edge.told.go.clear()
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(post(parts[0], field, "Connection: close", path="/echo"))
+    await until(lambda: edge.told.seen)
+    body = edge.told.seen[0].body
+
+    upload = body.upload()
+    first = await anext(upload.pieces)
+    writer.write(parts[1])
+    rest = [piece async for piece in upload.pieces]
+
+    assert (upload.length, first, b"".join(rest)) == (length, b"first", b"other")
+    with pytest.raises(Malformed):  # what is left would look like the whole
+        await body.read()
+    edge.told.go.set()
+    assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+
+
+async def test_no_body_is_an_empty_one(edge: Edge) -> None:
+    await edge.ask(ECHO)
+    upload = edge.told.seen[0].body.upload()
+
+    assert upload.length == 0
+    assert [piece async for piece in upload.pieces] == []
+
+
+async def test_what_says_that_it_is_too_large_does_not_go_on(edge: Edge) -> None:
+    edge.told.go.clear()
+    _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+    writer.write(post(b"", "Content-Length: 1001", path="/echo"))
+    await until(lambda: edge.told.seen)
+
+    with pytest.raises(Malformed) as raised:
+        edge.told.seen[0].body.upload()
+
+    assert raised.value.reason is Reason.BODY_TOO_LARGE
+    edge.told.go.set()
+    writer.close()
 
 
 @pytest.fixture

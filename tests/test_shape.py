@@ -1,6 +1,7 @@
 """The promises of the layout, kept by a machine."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +16,27 @@ LAYERS = [layer.value for layer in Layer]
 
 # Each floor imports from floors below it only, and layers never from each other.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"reasons", "decision", "scope", "actions", "exchange"}),
-    frozenset({"config", "beneath", "process", "seal", "limits"}),
+    frozenset({"reasons", "decision", "scope", "actions", "duplex", "exchange"}),
+    frozenset({"config", "beneath", "process", "seal", "limits", "websocket"}),
     frozenset({"protocols", "state"}),
     frozenset(LAYERS),
     frozenset(
         {
-            *("trace", "metrics", "audit", "hints", "running", "readiness", "places", "mounting"),
+            *(
+                "trace",
+                "metrics",
+                "audit",
+                "hints",
+                "running",
+                "readiness",
+                "places",
+                "mounting",
+                "runtimes",
+            ),
             *("operator", "routes", "pipeline", "delivery", "detached", "resumption", "upkeep"),
         }
     ),
-    frozenset({"server", "connection", "listeners"}),
+    frozenset({"server", "connection", "listeners", "sockets", "guard"}),
     frozenset(
         {
             *("app", "assembly", "admin", "logs", "limiters", "explain"),
@@ -51,7 +62,9 @@ ONLY_IN = {
     "subprocess": set[str](),
     "create_subprocess_exec": {"process.py"},
     "create_subprocess_shell": set[str](),
-    "aiodocker": {"isolation/docker.py", "isolation/run.py"},
+    "aiodocker": {
+        f"isolation/docker/{name}.py" for name in ("engine", "attachment", "cold", "warm", "pool")
+    },
     "redis": {"state/redis/connection.py"},
     "cryptography": {"seal.py", "authentication/webhooks.py", "config/signing.py"},
     "sqlite3": {"state/sqlite/file.py"},
@@ -71,17 +84,28 @@ def floor(unit: str) -> int:
     return next(number for number, units in enumerate(FLOORS) if unit in units)
 
 
+@functools.cache
+def nodes(source: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(source.read_text())))
+
+
 def imports(source: Path) -> Iterator[str]:
     """Every module that a file imports."""
-    for node in ast.walk(ast.parse(source.read_text())):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def calls(source: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source.read_text())):
+@functools.cache
+def calls(source: Path) -> frozenset[str]:
+    """The last name of everything that a file calls."""
+    return frozenset(_calls(source))
+
+
+def _calls(source: Path) -> Iterator[str]:
+    for node in nodes(source):
         if isinstance(node, ast.Call):
             yield ast.unparse(node.func).rpartition(".")[2]
 
@@ -89,7 +113,16 @@ def calls(source: Path) -> Iterator[str]:
 def test_the_layers_are_the_folders() -> None:
     folders = {part(path) for path in SOURCES if path.parent.name != "proxy"}
 
-    assert folders == {*LAYERS, "config", "protocols", "state", "operator", "explain", "cli"}
+    assert folders == {
+        *LAYERS,
+        "config",
+        "protocols",
+        "state",
+        "operator",
+        "explain",
+        "guard",
+        "cli",
+    }
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=name)
@@ -119,7 +152,7 @@ def test_what_is_dangerous_stands_in_one_place(banned: str) -> None:
     users = {
         name(source)
         for source in SOURCES
-        if banned in {module.split(".")[0] for module in imports(source)} | set(calls(source))
+        if banned in {module.split(".")[0] for module in imports(source)} | calls(source)
     }
 
     assert users <= ONLY_IN[banned]
@@ -152,7 +185,7 @@ def test_there_are_three_exception_classes() -> None:
     found = {
         node.name
         for source in SOURCES
-        for node in ast.walk(ast.parse(source.read_text()))
+        for node in nodes(source)
         if isinstance(node, ast.ClassDef)
         and any(ast.unparse(base).endswith(("Exception", "Error")) for base in node.bases)
     }

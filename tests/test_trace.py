@@ -4,11 +4,12 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Awaitable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from doubles import CLIENT, Spy, frames, grant, inbound
+from duplex import FakeAgent
 
 from proxy.actions import Command, FileRead, Headers, OpenPath
 from proxy.decision import Allow, Decision, Denied, Deny, Facts, Malformed, Quota
@@ -232,6 +233,18 @@ async def test_the_file_of_a_grant_is_given_back_however_it_ends(
         task.exception()
 
 
+async def test_a_socket_is_released_at_the_end() -> None:
+    released: list[bool] = []
+    request = trace()
+    socket = replace(FakeAgent().socket, release=lambda: released.append(True))
+    await request.step(Layer.ISOLATION, answers(Allow(Raw(grant(COMMAND), socket))))
+    assert released == []
+
+    await request.close(101)
+
+    assert released == [True]
+
+
 async def test_a_stream_is_released_at_the_end_read_or_not() -> None:
     released: list[bool] = []
     request = trace()
@@ -332,3 +345,30 @@ def test_a_grant_is_closed_only_where_it_holds_a_file() -> None:
 
     given.close()
     given.close()
+
+
+async def test_what_becomes_known_while_an_answer_is_sent_is_in_the_outcome() -> None:
+    spy = Spy()
+    request = trace(spy)
+    given = grant(COMMAND)
+    stream = Stream(200, Headers(), frames(b"a"))
+    await request.step(Layer.AUTHORIZATION, answers(Allow(given)))
+    await request.step(Layer.ISOLATION, answers(Allow(Raw(given, stream))))
+
+    given.late["result"] = "lost"
+    await request.close(200)
+
+    (outcome,) = spy.outcomes
+    assert outcome.facts == {"result": "lost"}
+
+
+async def test_of_an_answer_that_was_known_as_a_whole_the_outcome_adds_nothing() -> None:
+    spy = Spy()
+    request = trace(spy)
+    done = Allow(Raw(grant(COMMAND), Document({})), Facts(result="ok"))
+    await request.step(Layer.ISOLATION, answers(done))
+
+    await request.close(200)
+
+    (outcome,) = spy.outcomes
+    assert outcome.facts == {}

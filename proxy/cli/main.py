@@ -5,6 +5,7 @@ Machine output goes to stdout, everything else to stderr. `command` holds what t
 ask about its rules.
 """
 
+import asyncio
 import os
 
 import click
@@ -17,8 +18,11 @@ from proxy.cli.command import UNAVAILABLE, UNSAFE, config_option, configured, fa
 from proxy.config import masked, schema
 from proxy.config.cautions import cautions
 from proxy.config.loader import Loaded
+from proxy.isolation.native.probe import Finding
 from proxy.network.bind import Binding, bindings, unsafe
 from proxy.places import exposed
+from proxy.runtimes import Setting, find_isolation
+from proxy.runtimes import cautions as runtime_cautions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -49,7 +53,8 @@ for command in (
 @configured
 def serve_command(loaded: Loaded) -> None:
     """Serve until stopped."""
-    finish(serve(loaded, _safe_bindings(loaded), os.environ))
+    bound = _safe_bindings(loaded)
+    finish(serve(loaded, bound, os.environ, _isolation(loaded)))
 
 
 @main.command()
@@ -59,7 +64,8 @@ def check(loaded: Loaded) -> None:
     for binding in _safe_bindings(loaded):
         if binding.note:
             click.echo(f"sidegate: {binding.note}", err=True)
-    for sentence in cautions(loaded.config):
+    setting = Setting(loaded.config, None, "", os.environ)
+    for sentence in (*cautions(loaded.config), *runtime_cautions(setting, _isolation(loaded))):
         click.echo(f"sidegate: caution: {sentence}", err=True)
     click.echo(masked.effective(loaded.config), nl=False)
 
@@ -68,6 +74,14 @@ def check(loaded: Loaded) -> None:
 def schema_command() -> None:
     """Print the JSON Schema of the configuration."""
     click.echo(schema.text(), nl=False)
+
+
+def _isolation(loaded: Loaded) -> Finding | None:
+    """What commands are isolated by on this machine; where it is too little, this ends here."""
+    try:
+        return asyncio.run(find_isolation(loaded, os.environ))
+    except OSError as error:
+        fail(UNSAFE, f"commands cannot be isolated: {error}")
 
 
 def _safe_bindings(loaded: Loaded) -> tuple[Binding, ...]:

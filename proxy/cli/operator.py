@@ -111,7 +111,16 @@ def status(loaded: Loaded, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answer))
         return
-    for key in ("version", "instance", "running", "paired", "code_pending", "inbox", "waiting"):
+    for key in (
+        "version",
+        "instance",
+        "isolation",
+        "running",
+        "paired",
+        "code_pending",
+        "inbox",
+        "waiting",
+    ):
         click.echo(f"{key}: {answer[key]}")
     for row in answer["stops"]:
         click.echo(f"stopped: {target_of(row)}  {row['id']}  {row['why']}".rstrip())

@@ -6,7 +6,7 @@ The counterpart is `model`, which refuses what cannot be meant at all.
 from collections.abc import Iterable, Iterator, Mapping
 
 from proxy.config.messages import did_you_mean
-from proxy.config.model import Config
+from proxy.config.model import Config, DockerConfig
 from proxy.config.patterns import is_pattern, joined, meet
 from proxy.config.presets import entries
 from proxy.config.tools import BUILT_IN
@@ -16,7 +16,7 @@ _MADE_BY = {"effect", "backend"}
 
 def cautions(config: Config) -> list[str]:
     """A sentence for each. Which time it is plays no part."""
-    return [*_observed(config), *_idle_names(config)]
+    return [*_observed(config), *_idle_names(config), *_idle_keys(config)]
 
 
 def _observed(config: Config) -> Iterator[str]:
@@ -25,6 +25,21 @@ def _observed(config: Config) -> Iterator[str]:
             "what the rules refuse of the upstream's tools is done, and only told, until"
             f" {config.autonomy.until}: autonomy.mode is observe"
         )
+
+
+def _idle_keys(config: Config) -> Iterator[str]:
+    """Keys that were set, and that nothing reads where others are as they are."""
+    if config.runtime.kind == "native" and (keys := _of_containers(config.runtime.docker)):
+        yield f"with runtime.kind: native nothing uses {', '.join(keys)}"
+    if config.upstream.routes and config.upstream.url is None:
+        yield "upstream.routes: they lead nowhere without upstream.url"
+
+
+def _of_containers(section: DockerConfig) -> list[str]:
+    """What is not as by default, but for the shell: that runs lines, whatever they run in."""
+    defaults = dict(DockerConfig())
+    changed = [name for name, value in section if value != defaults[name]]
+    return [f"runtime.docker.{name}" for name in changed if name != "shell"]
 
 
 def _idle_names(config: Config) -> Iterator[str]:

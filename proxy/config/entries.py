@@ -15,6 +15,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from proxy.actions import Effect
 from proxy.config.rules import Rules
+from proxy.config.runtime import ToolDockerConfig, Variables
 from proxy.config.section import Section
 from proxy.config.text import ArgumentName, ArgumentRole, Form, Line, Prose
 from proxy.config.web import UpstreamPath
@@ -94,6 +95,10 @@ class ToolConfig(Section):
     """How often one principal may call it; null: no limit of its own."""
     timeout_secs: Annotated[float, Field(gt=0, le=3600)] | None = None
     """The longest that a call may take; a caller may ask for less."""
+    docker: ToolDockerConfig | None = None
+    """What its container has that differs from runtime.docker; only with backend: sandbox."""
+    env: Variables = Field(default={})
+    """Variables that its command gets, and nobody else; the value of NAME may be in NAME_file."""
     path: UpstreamPath | None = None
     """The path of this tool at the upstream; null: /tools/NAME."""
     dispatch: Dispatching = None

@@ -5,12 +5,12 @@ given its own section and no other. A key whose feature is not built yet does no
 silence it would look like protection.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from proxy.config.channels import ChannelsConfig
 from proxy.config.commands import Commands
@@ -32,7 +32,7 @@ from proxy.config.text import (
 )
 from proxy.config.tools import ToolConfig, Tools
 from proxy.config.tunnel import TunnelConfig
-from proxy.config.web import HeaderName, HeaderValue, HttpUrl, RoutePath, UpstreamPath
+from proxy.config.upstream import RouteConfig, UpstreamConfig
 from proxy.scope import Autonomy
 
 __all__ = [
@@ -49,63 +49,6 @@ __all__ = [
     "ToolConfig",
     "UpstreamConfig",
 ]
-
-Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-
-def _some(methods: tuple[Method, ...]) -> tuple[Method, ...]:
-    if not methods:
-        raise ValueError("must not be empty")
-    return methods
-
-
-class RouteConfig(Section):
-    """A path of the agent that clients may reach."""
-
-    path: RoutePath
-    """The raw path, equal byte for byte; a trailing /* is all that lies beneath."""
-    methods: Annotated[tuple[Method, ...], Field(strict=False), AfterValidator(_some)] = ("GET",)
-    """The methods that are forwarded."""
-
-
-def _distinct_routes(routes: tuple[RouteConfig, ...]) -> tuple[RouteConfig, ...]:
-    seen: set[tuple[str, str]] = set()
-    problems = []
-    for number, route in enumerate(routes):
-        pairs = {(route.path, method) for method in route.methods}
-        if pairs & seen:
-            problems.append(wrong((number, "path"), "an earlier route has this path and method"))
-        seen |= pairs
-    raise_all(problems)
-    return routes
-
-
-def _distinct_headers(headers: Mapping[str, HeaderValue]) -> Mapping[str, HeaderValue]:
-    seen: set[str] = set()
-    problems = []
-    for name in headers:
-        if name.lower() in seen:
-            problems.append(wrong((name,), "given twice: header names compare without case"))
-        seen.add(name.lower())
-    raise_all(problems)
-    return headers
-
-
-class UpstreamConfig(Section):
-    """The agent that Sidegate stands in front of."""
-
-    url: HttpUrl | None = None
-    """The agent's address, such as http://agent:8080; null: there is none."""
-    headers: Annotated[Mapping[HeaderName, HeaderValue], AfterValidator(_distinct_headers)] = Field(
-        default={}
-    )
-    """Headers added on the way up; the value of NAME may be in a file: NAME_file."""
-    webhook_path: UpstreamPath = "/webhook"
-    """Where the agent takes messages."""
-    routes: Annotated[
-        tuple[RouteConfig, ...], Field(strict=False), AfterValidator(_distinct_routes)
-    ] = ()
-    """What else of the agent is reachable."""
 
 
 class AutonomyConfig(Section):
@@ -226,9 +169,23 @@ class Config(Section):
         """Where no line is judged, the sandbox is all that there is."""
         if not self.runtime.isolates:
             raise_all(
-                wrong(("tools", name, "commands"), "any needs a runtime that isolates: docker")
+                wrong(
+                    ("tools", name, "commands"),
+                    "any needs a runtime that isolates: docker, or native with require: bwrap",
+                )
                 for name, entry in self.tools.items()
                 if entry.commands == "any"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _have_containers(self) -> Self:
+        """What is said of containers means nothing where there are none."""
+        if self.runtime.kind == "native":
+            raise_all(
+                wrong(("tools", name, "docker"), "only with runtime.kind: docker")
+                for name, entry in self.tools.items()
+                if entry.docker is not None
             )
         return self
 

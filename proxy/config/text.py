@@ -152,11 +152,29 @@ TokenHash = Annotated[
 ]
 
 _ID = r"[1-9][0-9]{0,8}|[1-3][0-9]{9}|4[01][0-9]{8}"
-UserAndGroup = Annotated[
-    str, Form(rf"(?:{_ID}):(?:0|{_ID})", "UID:GID in numbers and in quotes, never root")
+VariableName = Annotated[
+    str,
+    Form(
+        r"(?!_file$)[A-Za-z_][A-Za-z0-9_]*",
+        "the name of an environment variable; NAME_file is that of a file",
+    ),
 ]
+UserAndGroup = Annotated[
+    str, Form(rf"(?:{_ID}):(?:{_ID})", "UID:GID in numbers and in quotes, neither of them 0 (root)")
+]
+# The reference grammar of github.com/distribution/reference: only a registry's host, a tag and a
+# digest may have upper case. An engine refuses all else, but not before a command is to be run.
+_LABEL = r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*"
+_REGISTRY = rf"{_LABEL}(?:\.{_LABEL})*(?::[0-9]+)?/"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_ALGORITHM = r"[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z][A-Za-z0-9]*)*"
 Image = Annotated[
-    str, Form(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*", "an image reference such as alpine:3.20")
+    str,
+    Form(
+        rf"(?:{_REGISTRY})?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?"
+        rf"(?:@{_ALGORITHM}:[0-9A-Fa-f]{{32,}})?",
+        "an image reference such as alpine:3.20, its name in lower case",
+    ),
 ]
 EngineRuntime = Annotated[
     str, Form(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "the name of an engine runtime such as runsc")

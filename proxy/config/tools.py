@@ -26,7 +26,7 @@ __all__ = ["BUILT_IN", "RESERVED", "ToolConfig", "Tools"]
 
 _ANY_TOOL = frozenset({"description", "approval", "rules", "rate_per_minute"})
 BUILT_IN: Mapping[str, frozenset[str]] = {
-    "shell": _ANY_TOOL | {"timeout_secs", "commands"},
+    "shell": _ANY_TOOL | {"timeout_secs", "commands", "docker", "env"},
     "file_read": _ANY_TOOL,
     "file_write": _ANY_TOOL,
     "file_list": _ANY_TOOL,
@@ -37,8 +37,10 @@ RESERVED = "invoke"
 """`POST /tools/invoke` is a contract of its own, so no tool has this name."""
 
 Fields = Mapping[str, object]
-_OF_ONE_TOOL = ("path", "dispatch", "commands")
+_OF_ONE_TOOL = ("path", "dispatch", "commands", "docker", "env")
 _OF_THE_UPSTREAM = ("path", "paths", "urls", "dispatch")
+_OF_THE_SANDBOX = ("docker", "env")
+_ARGUMENTS_OF_THE_SANDBOX = ("timeout_secs", "stdin")
 
 
 def _judged(
@@ -127,13 +129,27 @@ def _declared(name: str, given: Fields, found: Fields) -> Iterator[tuple[tuple[s
     if is_wrapper(name) and "dispatch" not in found:
         yield ("dispatch",), "required: tools of this name call others; none, if this one does not"
     if found.get("backend") == "sandbox":
-        if "command" not in found:
-            yield ("command",), "required with backend: sandbox"
-        for key in _OF_THE_UPSTREAM:
-            if given.get(key):
-                yield (key,), "only with backend: upstream; a sandbox tool takes its command alone"
-    elif "commands" in given:
+        yield from _run_here(given, found)
+    else:
+        yield from _run_elsewhere(given)
+
+
+def _run_here(given: Fields, found: Fields) -> Iterator[tuple[tuple[str, ...], str]]:
+    if "command" not in found:
+        yield ("command",), "required with backend: sandbox"
+    elif found["command"] in _ARGUMENTS_OF_THE_SANDBOX:
+        yield ("command",), "is an argument of every tool with backend: sandbox"
+    for key in _OF_THE_UPSTREAM:
+        if given.get(key):
+            yield (key,), "only with backend: upstream; a sandbox tool takes its command alone"
+
+
+def _run_elsewhere(given: Fields) -> Iterator[tuple[tuple[str, ...], str]]:
+    if "commands" in given:
         yield ("commands",), "only with backend: sandbox, which is then the boundary"
+    for key in _OF_THE_SANDBOX:
+        if given.get(key):
+            yield (key,), "only with backend: sandbox"
 
 
 Tools = Annotated[Mapping[ToolPattern, ToolConfig], WrapValidator(_judged)]

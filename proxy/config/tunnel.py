@@ -16,7 +16,7 @@ from proxy.config.address import LOOPBACK, BindHost, Host, Port
 from proxy.config.draft import KeyPath
 from proxy.config.listening import Networks, Origin
 from proxy.config.section import Section, raise_all, wrong
-from proxy.config.text import Form, Line
+from proxy.config.text import Line, VariableName
 
 _FUNNEL_PORTS = (443, 8443, 10000)  # https://tailscale.com/kb/1223/funnel, "Limitations"
 
@@ -44,7 +44,6 @@ def _command(text: str) -> str:
 
 
 Token = Annotated[SecretStr, AfterValidator(_token)]
-EnvName = Annotated[str, Form(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
 EnvValue = Annotated[SecretStr, AfterValidator(_variable)]
 Command = Annotated[Line, AfterValidator(_command)]
 
@@ -81,7 +80,7 @@ class CustomConfig(Section):
     """The program and its arguments, for no shell; {host} and {port} are where it shall connect."""
     url_pattern: Line | None = None
     """Text in the line that tells the public URL; null: no line does, public_url is needed."""
-    env: Mapping[EnvName, EnvValue] = Field(default={})
+    env: Mapping[VariableName, EnvValue] = Field(default={})
     """Its environment beside PATH and HOME: the place of tokens, since arguments can be seen."""
 
 

@@ -9,7 +9,8 @@ from typing import assert_never
 from proxy.actions import Effect, ToolCall
 from proxy.authorization.tools.catalogue import Place, Tool
 from proxy.authorization.verdict import Asked, Verdict
-from proxy.config.model import DockerConfig
+from proxy.config.model import Config, DockerConfig
+from proxy.config.sandboxes import sandboxes
 from proxy.decision import Allow, Deny, Facts
 from proxy.exchange import Principal, Role
 from proxy.explain.citations import deciding_key
@@ -127,7 +128,7 @@ def _place(ruleset: Ruleset, tool: Tool) -> tuple[str, str]:
     config = ruleset.loaded.config
     match tool.place:
         case Place.SANDBOX:
-            return "runtime.docker.image", _sandbox(config.runtime.docker, tool)
+            return _sandbox(config, tool)
         case Place.WORKSPACE:
             folder = config.autonomy.workspace_dir
             return "autonomy.workspace_dir", f"By Sidegate, on a file opened beneath {folder}."
@@ -138,14 +139,25 @@ def _place(ruleset: Ruleset, tool: Tool) -> tuple[str, str]:
     assert_never(tool.place)
 
 
-def _sandbox(docker: DockerConfig, tool: Tool) -> str:
+def _sandbox(config: Config, tool: Tool) -> tuple[str, str]:
+    judged = " It alone is the boundary: the line is not judged." if tool.unjudged else ""
+    if config.runtime.kind == "native":
+        said = f"As a process of this machine, which sidegate status tells more of.{judged}"
+        return "runtime.kind", said
+    own = config.tools.get(tool.name)
+    has_own = own is not None and own.docker is not None
+    key = f"tools.{tool.name}.docker" if has_own else "runtime.docker.image"
+    return key, _container(sandboxes(config)[tool.name].docker, tool) + judged
+
+
+def _container(docker: DockerConfig, tool: Tool) -> str:
     files = "read-only" if docker.read_only_rootfs else "writable"
     writes = "read-write" if tool.effect is not Effect.READ else "read-only"
     workspace = f"the workspace {writes}" if docker.mount_workspace else "no workspace"
-    judged = " It alone is the boundary: the line is not judged." if tool.unjudged else ""
+    runtime = f" in {docker.engine_runtime}" if docker.engine_runtime else ""
     return (
-        f"In a fresh container of {docker.image}: network {docker.network}, {files} root, "
-        f"{workspace}, {docker.memory_limit_mb} MB, at most {tool.seconds:g} s.{judged}"
+        f"In a fresh container of {docker.image}{runtime}: network {docker.network}, {files} root, "
+        f"{workspace}, {docker.memory_limit_mb} MB, at most {tool.seconds:g} s."
     )
 
 

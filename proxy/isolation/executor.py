@@ -31,7 +31,8 @@ PlanT_contra = TypeVar("PlanT_contra", contravariant=True)
 
 _NOT_BEGUN = frozenset(
     {
-        *(Reason.SANDBOX_UNAVAILABLE, Reason.SANDBOX_BUSY, Reason.UPSTREAM_MISSING),
+        *(Reason.SANDBOX_UNAVAILABLE, Reason.SANDBOX_BUSY, Reason.WORKSPACE_FULL),
+        *(Reason.UPSTREAM_MISSING, Reason.UPSTREAM_DOWN),
         *(Reason.FILE_TOO_LARGE, Reason.FILE_NOT_TEXT, Reason.STATE_UNAVAILABLE),
     }
 )

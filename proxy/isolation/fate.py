@@ -32,6 +32,8 @@ _DENIED: Mapping[Reason, Fate] = {
     Reason.FILE_NOT_TEXT: Fate.UNDONE,
     Reason.FILE_FAILED: Fate.UNDONE,
     Reason.UPSTREAM_MISSING: Fate.UNDONE,
+    Reason.UPSTREAM_DOWN: Fate.UNDONE,
+    Reason.WORKSPACE_FULL: Fate.UNDONE,
     Reason.UPSTREAM_REFUSED: Fate.UNDONE,
     Reason.INBOX_FULL: Fate.UNDONE,
     Reason.OPERATION_UNKNOWN: Fate.UNDONE,

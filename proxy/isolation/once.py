@@ -83,7 +83,7 @@ class Once:
             return self._known(grant, once, standing)
         self._hold(once.key)
         if isinstance(grant.plan, Relay | Invoke):
-            done = await self._send(grant, once, grant.plan, call).answer()
+            done = await self._heard(grant, self._send(grant, once, grant.plan, call))
         else:
             done = await self._here(grant, once, call)
         return done if isinstance(done, Deny) else Allow(Raw(grant, done.value), done.facts)
@@ -154,6 +154,14 @@ class Once:
         self._errands[task] = errand
         task.add_done_callback(self._errands.pop)
         return errand
+
+    async def _heard(self, grant: Grant, errand: Errand) -> Decision[Content]:
+        """What came of it. Where the caller leaves, it is on record that the agent was asked."""
+        try:
+            return await errand.answer()
+        except asyncio.CancelledError:
+            grant.late["upstream_status"] = 0  # of what comes nobody hears
+            raise
 
     def _make_room(self) -> None:
         """Calls whose callers have left must not use up all connections to the agent."""

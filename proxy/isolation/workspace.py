@@ -12,6 +12,7 @@ from proxy.actions import FileList, FilePlan, FileRead, FileWrite, Json, OpenPat
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Content, Document, Grant
 from proxy.isolation.executor import Backend
+from proxy.isolation.room import Room
 from proxy.reasons import Reason
 
 MAX_FILE = 1 << 20
@@ -25,8 +26,13 @@ class WorkspaceFiles:
     closed when the caller leaves, and its number may soon be that of another file.
     """
 
+    def __init__(self, room: Room | None = None) -> None:
+        self._room = room or Room()
+
     async def run(self, plan: FilePlan, grant: Grant) -> Decision[Content]:  # noqa: ARG002
         """Do what the plan says with its open file."""
+        if isinstance(plan, FileWrite) and (refused := self._room.refused()):
+            return refused
         file = replace(plan.file, descriptor=os.dup(plan.file.descriptor))
         return await asyncio.shield(asyncio.to_thread(_work, replace(plan, file=file)))
 

@@ -14,7 +14,7 @@ import structlog
 
 from proxy.actions import Action, Halt, Operate
 from proxy.authorization.stops import Stops, covers
-from proxy.decision import Allow, Decision, Deny
+from proxy.decision import Allow, Decision, Deny, told
 from proxy.exchange import Content, Document, Principal
 from proxy.operator.names import Names
 from proxy.operator.rulings import Verb
@@ -62,7 +62,7 @@ class Halts:
                 away = False
             except Exception as error:  # noqa: BLE001 - whatever it is, the next time may be better
                 if not away:
-                    log.error("state unavailable", error=str(error) or type(error).__name__)
+                    log.error("state unavailable", error=told(error))
                 away = True
 
     async def _sweep(self) -> None:

@@ -29,9 +29,13 @@ Explain = Callable[[Json], Awaitable[Json]]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is told of this Sidegate: its version, and where clients and operators reach it."""
+    """What is told of this Sidegate: its version, and where clients and operators reach it.
+
+    `isolation`: what commands really run in.
+    """
 
     version: str
+    isolation: str
     tunnel: Callable[[], tuple[str, str | None]]
     """Its state, and its address where it has one."""
     gateway_url: Callable[[], str]
@@ -135,6 +139,7 @@ class Operations:
         status: Json = {
             "version": self.about.version,
             "instance": self.store.instance,
+            "isolation": self.about.isolation,
             "running": len(self.running),
             "paired": sum(each.role is Role.CLIENT for each in tokens),
             "code_pending": await self.store.codes.pending(self.clock()),

@@ -5,14 +5,17 @@ import functools
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from proxy.actions import Headers, Json
-from proxy.decision import Allow, Decision
+from proxy.decision import Allow, Decision, Malformed
+from proxy.duplex import Closing, Socket, SocketEvent
 from proxy.exchange import Clean, Content, Document, Frame, Raw, Role, Stream
 from proxy.protection.finder import Finder, Secret
 from proxy.protection.rules import OWN, Rules, compile_rules
 from proxy.protection.scrubber import Scrubber, masked, rule_name
+from proxy.protocols.strict_json import dumps, loads
 
 RULES = ("token", "api-key", "password", "secret", "bearer", "held")
 
@@ -53,6 +56,9 @@ class Redactor:
                     frames = _scrub(frames, rules, tally)
                 headers = self._headers(stream.headers, rules, tally)
                 content = Stream(stream.status, headers, frames, stream.release)
+            case Socket(events=events) as socket:
+                headers = self._headers(socket.headers, rules, tally)
+                content = replace(socket, headers=headers, events=_heard(events, rules, tally))
             case _ as unreachable:
                 assert_never(unreachable)
         return Allow(Clean(content, issued, raw.replayed, tally))
@@ -122,10 +128,53 @@ async def _scrub(
             if data:
                 yield Frame(frame.channel, data)
             await asyncio.sleep(0)  # a text full of secrets is slow, and others must not wait
+        if frame.final:
+            rest = scrubbers.pop(frame.channel).scrub(b"", final=True)
+            yield Frame(frame.channel, rest, final=True)
     for channel, scrubber in scrubbers.items():
         data = scrubber.scrub(b"", final=True)
         if data:
             yield Frame(channel, data)
+
+
+async def _heard(
+    events: AsyncIterator[SocketEvent], rules: Rules, tally: Counter[str]
+) -> AsyncIterator[SocketEvent]:
+    """Every message of a socket, each on its own, and why it closes."""
+    async for event in events:
+        if isinstance(event, Closing):
+            yield replace(event, reason=_text(event.reason, rules, tally))
+        else:
+            yield await _message(event, rules, tally)
+
+
+async def _message(message: str | bytes, rules: Rules, tally: Counter[str]) -> str | bytes:
+    """A message, scrubbed; a large one where nobody waits for it."""
+    if len(message) > _HEAVY:
+        return await asyncio.to_thread(_whole, message, rules, tally)
+    return _whole(message, rules, tally)
+
+
+def _whole(message: str | bytes, rules: Rules, tally: Counter[str]) -> str | bytes:
+    """A message: a text, which a binary one may be too, or bytes like those of a body."""
+    if isinstance(message, str):
+        return _spoken(message, rules, tally)
+    try:
+        text = message.decode()
+    except UnicodeDecodeError:
+        return Scrubber(rules, tally).scrub(message, final=True)
+    return _spoken(text, rules, tally).encode()
+
+
+def _spoken(text: str, rules: Rules, tally: Counter[str]) -> str:
+    """A text that may be JSON, and then stays JSON; as it came where there is no secret in it."""
+    found: Counter[str] = Counter()
+    try:
+        walked = _walk(loads(text.encode()), rules, found)
+    except Malformed:
+        return _text(text, rules, tally)
+    tally.update(found)
+    return dumps(walked).decode() if found else text
 
 
 def _walk(value: Json, rules: Rules, tally: Counter[str]) -> Json:

@@ -59,6 +59,7 @@ _NEVER_UP_PREFIXES = (
     *("cf-access-", "proxy-", "ssl-client-", "tailscale-", "x-amzn-oidc-", "x-auth-"),
     *("x-envoy-", "x-forwarded-", "x-goog-authenticated-", "x-ms-client-", "x-openclaw-"),
     *("x-original-", "x-sidegate-", "x-ssl-client-", "x-webauth-"),
+    "sec-websocket-",  # of a handshake with Sidegate; the one with the agent has its own
 )
 _NEVER_DOWN = frozenset(
     {"accept-ranges", "alt-svc", "date", "server", "strict-transport-security", "x-request-id"}

@@ -28,6 +28,11 @@ def given_key(headers: Headers) -> str | None:
     return next(iter(given), None)
 
 
+def keyed(headers: Headers) -> bool:
+    """Whether there is a key, or something in the place of one."""
+    return any(_is_key(name) and value.strip(_SPACE) for name, value in headers)
+
+
 def with_key(headers: Headers, key: str) -> Headers:
     """The fields with `key` among them, unless the sender gave one of its own."""
     fields = tuple(each for each in headers if not _is_key(each[0]) or each[1].strip(_SPACE))

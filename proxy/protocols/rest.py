@@ -11,7 +11,11 @@ from typing import assert_never
 
 from proxy.actions import Action, Collect, Forward, Headers, Json, Listing, Relay, ToolCall
 from proxy.decision import Denied, Malformed
+from proxy.duplex import Socket
 from proxy.exchange import Answer, Clean, Document, Inbound, Stream
+from proxy.protocols.events import FIELDS, RESULT, event, events, prefers_events
+from proxy.protocols.handshake import answered, asked
+from proxy.protocols.idempotency import keyed
 from proxy.protocols.problem import problem
 from proxy.protocols.strict_json import JSON_TYPE, dumps, loads_object
 from proxy.reasons import Reason
@@ -33,6 +37,9 @@ class RestCodec:
             case Stream():
                 headers = Headers((*content.headers, *again))
                 return Answer(content.status, headers, _joined(content))
+            case Socket():
+                accepted = answered(inbound.headers)
+                return Answer(content.status, Headers((*content.headers, *accepted)), content)
         assert_never(content)
 
     def document(self, inbound: Inbound, clean: Clean, value: Json) -> Json:  # noqa: ARG002
@@ -45,7 +52,10 @@ class RestCodec:
 
 
 class ToolCodec(RestCodec):
-    """`POST /tools/{name}` with `{"arguments": {…}}`."""
+    """`POST /tools/{name}` with `{"arguments": {…}}`; answered in events where they are asked for.
+
+    Whoever would rather come back later is not shown anything now.
+    """
 
     async def parse(self, inbound: Inbound) -> Action:
         """The tool call."""
@@ -53,13 +63,15 @@ class ToolCodec(RestCodec):
         arguments = body.get("arguments")
         if set(body) != {"arguments"} or not isinstance(arguments, Mapping):
             raise Malformed(Reason.BODY_MALFORMED, "not exactly one arguments object")
-        return ToolCall(inbound.capture or "", arguments, detach=prefers_async(inbound.headers))
+        detach = prefers_async(inbound.headers)
+        stream = not detach and prefers_events(inbound.headers)
+        return ToolCall(inbound.capture or "", arguments, detach, stream=stream)
 
     def render(self, inbound: Inbound, clean: Clean) -> Answer:
         """The answer; where it comes later, where it will be (RFC 7240 sections 3 and 4.1)."""
         answer = super().render(inbound, clean)
         if answer.status != HTTPStatus.ACCEPTED or not isinstance(clean.content, Document):
-            return answer
+            return self._as_asked(inbound, clean, answer)
         kept = clean.content.value
         assert isinstance(kept, Mapping)
         later = (
@@ -67,6 +79,25 @@ class ToolCodec(RestCodec):
             ("Preference-Applied", "respond-async"),
         )
         return replace(answer, headers=Headers((*answer.headers, *later)))
+
+    def _as_asked(self, inbound: Inbound, clean: Clean, answer: Answer) -> Answer:
+        """An answer in events, unless JSON is as good."""
+        if not prefers_events(inbound.headers):
+            return answer
+        body: bytes | AsyncIterator[bytes]
+        match clean.content:
+            case Stream(frames=frames):
+                body = events(
+                    frames,
+                    lambda value: self.document(inbound, clean, value),
+                    lambda denied: self.refuse(inbound, denied),
+                )
+            case _:
+                assert isinstance(answer.body, bytes)
+                body = event(RESULT, answer.body)
+        names = {name.lower() for name, _ in FIELDS}
+        kept = (field for field in answer.headers if field[0].lower() not in names)
+        return Answer(answer.status, Headers((*FIELDS, *kept)), body)
 
     def document(self, inbound: Inbound, clean: Clean, value: Json) -> Json:
         """The result in its envelope."""
@@ -102,9 +133,14 @@ class ForwardCodec(RestCodec):
 
     async def parse(self, inbound: Inbound) -> Action:
         """The request to forward."""
-        data = await inbound.body.read()
         target = with_query(inbound.path, inbound)
-        return Forward(Relay(inbound.method, target, inbound.headers, data))
+        relay = Relay(inbound.method, target, inbound.headers, b"")
+        upgrade = asked(inbound)
+        if upgrade is not None:
+            return Forward(replace(relay, upgrade=upgrade))
+        if keyed(inbound.headers):  # its body tells it from others, and so must be known
+            return Forward(replace(relay, body=await inbound.body.read()))
+        return Forward(replace(relay, upload=inbound.body.upload()))
 
 
 async def json_object(inbound: Inbound) -> tuple[Mapping[str, Json], bytes]:

@@ -18,7 +18,8 @@ from proxy.reasons import Reason
 MAX_DEPTH = 64
 # In another character set the same bytes are another text.
 UTF8 = r"[ \t]*(?:;[ \t]*(?:charset=\"?utf-8\"?[ \t]*)?)?"
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+# One that has no end reaches to the end: else each quote in it would be tried in turn.
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = re.compile(r"[^][{}]+")
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 JSON_TYPE = re.compile(rf"application/json{UTF8}")

@@ -31,6 +31,7 @@ async def sent(content: Content) -> tuple[str, Counter[str]]:
     clean: Clean = decision.value
     if isinstance(clean.content, Document):
         return json.dumps(value(clean), ensure_ascii=False), clean.tally
+    assert isinstance(clean.content, Stream)
     data = b"".join([frame.data async for frame in clean.content.frames])
     return data.decode(), clean.tally
 

@@ -200,6 +200,22 @@ def test_what_is_unsafe_is_not_served(
     assert not (tmp_path / "state").exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a level below that to fall to")
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_less_isolation_than_is_required_is_not_served(
+    tmp_path: Path, config: Path, command: str
+) -> None:
+    """Bubblewrap cannot bind a workspace that its owner cannot reach."""
+    tmp_path.chmod(0o700)
+    os.chown(tmp_path / "workspace", 1000, 1000)
+    write(config, sections(tmp_path, runtime={"kind": "native", "require": "bwrap"}))
+
+    done = sidegate(command, "-c", config)
+
+    assert (done.exit_code, done.stdout) == (77, "")
+    assert "runtime.require is bwrap, and commands would run as user (bwrap: " in done.stderr
+
+
 def test_what_is_bound_elsewhere_is_told_beside_the_configuration(
     tmp_path: Path, config: Path
 ) -> None:

@@ -379,12 +379,13 @@ async def test_its_status_is_told(running: tuple[Sidegate, Path]) -> None:
 
     assert answer.keys() == {
         *("version", "instance", "running", "paired", "code_pending", "inbox", "tunnel", "missing"),
-        *("waiting", "stops", "file"),
+        *("waiting", "stops", "file", "isolation"),
     }
     assert (told.exit_code, told.stderr) == (0, "")
     assert told.stdout.splitlines() == [
         f"version: {VERSION}",
         f"instance: {made.app.operations.store.instance}",
+        "isolation: docker",
         "running: 1",
         "paired: 1",
         "code_pending: False",

@@ -55,3 +55,26 @@ def test_rules_that_are_only_observed_are_told() -> None:
     (caution,) = told("autonomy: {mode: observe, until: 2999-01-31}")
 
     assert "only told, until 2999-01-31" in caution
+
+
+def test_keys_of_containers_that_native_does_not_use_are_told() -> None:
+    docker = "docker: {image: 'own:1', shell: bash, pool_size: 2, workspace_volume: work}"
+
+    assert told(f"runtime: {{{docker}}}") == []
+    (caution,) = told(f"runtime: {{kind: native, {docker}}}")
+    assert caution == (
+        "with runtime.kind: native nothing uses runtime.docker.image,"
+        " runtime.docker.workspace_volume, runtime.docker.pool_size"
+    )
+
+
+def test_the_shell_is_native_too_and_what_is_as_by_default_is_not_told() -> None:
+    assert told("runtime: {kind: native, docker: {shell: bash, pool_size: 0}}") == []
+
+
+def test_routes_to_no_agent_are_told() -> None:
+    routes = "routes: [{path: /v1/chat}]"
+    (caution,) = told(f"upstream: {{{routes}}}")
+
+    assert caution.startswith("upstream.routes: ")
+    assert told(f"upstream: {{{routes}, url: 'http://agent:8080'}}") == []

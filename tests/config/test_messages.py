@@ -53,7 +53,7 @@ def told(data: object) -> dict[str, str]:
             "must be one of readonly, supervised, full (did you mean 'supervised'?)",
         ),
         ({"autonomy": {"level": 5}}, "autonomy.level", "must be one of readonly, supervised, full"),
-        ({"runtime": {"kind": "native"}}, "runtime.kind", "must be docker"),
+        ({"runtime": {"kind": "none"}}, "runtime.kind", "must be one of docker, native"),
         (
             {"runtime": {"docker": {"cpu_limit": "1"}}},
             "runtime.docker.cpu_limit",

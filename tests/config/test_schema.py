@@ -287,6 +287,9 @@ REFUSED: list[dict[str, Any]] = [
     {"autonomy": {"always_ask": ["a b"]}},
     {"tools": {"a b": {"effect": "read", "backend": "upstream"}}},
     {"runtime": {"docker": {"user": "0:0"}}},
+    {"runtime": {"docker": {"user": "1000:0"}}},
+    {"runtime": {"docker": {"image": "Alpine:3.20"}}},
+    {"tools": {"shell": {"env": {"_file": "x"}}}},
 ]
 
 

@@ -32,6 +32,8 @@ def test_fields_of_a_tool_have_these_defaults() -> None:
         "approval": None,
         "rate_per_minute": None,
         "timeout_secs": None,
+        "docker": None,
+        "env": {},
         "path": None,
         "dispatch": None,
         "description": "",
@@ -49,6 +51,7 @@ def test_fields_of_a_tool_have_these_defaults() -> None:
         {**UPSTREAM, "dispatch": {"tool": "a", "arguments": "b"}},
         {**SANDBOX, "commands": "any", "rules": {"line": {"max_length": 9}}},
         *[{**SANDBOX, "effect": effect} for effect in Effect],
+        {**SANDBOX, "docker": {"image": "own:1", "pool_size": 2}, "env": {"TOKEN": "t"}},
     ],
 )
 def test_declared_tool_has_effect_and_backend(entry: dict[str, object]) -> None:

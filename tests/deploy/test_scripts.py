@@ -43,7 +43,9 @@ def test_locks_hold_pins_with_hashes_and_no_address(lock: str) -> None:
     assert text.count("==") <= text.count("--hash=sha256:")
 
 
-@pytest.mark.parametrize("script", ["deploy/bootstrap", "deploy/engine", "deploy/lock", ".ci/run"])
+@pytest.mark.parametrize(
+    "script", ["deploy/bootstrap", "deploy/engine", "deploy/lock", "deploy/servers", ".ci/run"]
+)
 def test_scripts_are_executable_and_parse(script: str) -> None:
     path = ROOT / script
     assert path.stat().st_mode & 0o111

@@ -693,6 +693,13 @@ async def test_what_a_killed_one_left_is_swept_by_the_next(config: Path) -> None
         await until(lambda: any("removed leftover" in line for line in again.lines))
 
 
+async def test_the_log_says_what_commands_are_isolated_by(config: Path) -> None:
+    """Also where there is nothing to warn of."""
+    said = ('"event": "isolation"', '"commands": "docker"')
+    async with serving(config) as made:
+        await until(lambda: any(all(part in line for part in said) for line in made.lines))
+
+
 async def test_a_second_one_on_the_same_state_does_not_start(config: Path) -> None:
     async with serving(config):
         code, out, err = await finished("serve", "-c", str(config))

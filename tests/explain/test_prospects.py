@@ -119,8 +119,11 @@ upstream: {url: "http://agent:8080/"}
 tools:
   agent.run: {effect: execute, backend: upstream, timeout_secs: 5}
   sandbox.read: {effect: read, backend: sandbox, command: line}
+  sandbox.own: {effect: read, backend: sandbox, command: line, docker: {image: "own:1"}}
+  sandbox.small: {effect: read, backend: sandbox, command: line, docker: {memory_limit_mb: 64}}
 runtime: {docker: {mount_workspace: false, read_only_rootfs: false}}
 """
+RUNSC = "runtime: {docker: {engine_runtime: runsc}}"
 
 
 @pytest.mark.parametrize(
@@ -129,6 +132,10 @@ runtime: {docker: {mount_workspace: false, read_only_rootfs: false}}
         ("{}", "shell", "runtime.docker.image (default)", "network none, read-only root, the"),
         ("{}", "shell", "runtime.docker.image (default)", "workspace read-write, 512 MB"),
         (TOOLS, "shell", "runtime.docker.image (default)", "writable root, no workspace"),
+        (TOOLS, "sandbox.own", "tools.sandbox.own.docker (sidegate.yaml:6)", "own:1: network"),
+        (TOOLS, "sandbox.small", "tools.sandbox.small.docker (sidegate.yaml:7)", " 64 MB"),
+        (RUNSC, "shell", "runtime.docker.image (default)", "of alpine:3.20 in runsc: network"),
+        ("runtime: {kind: native}", "shell", "runtime.kind (sidegate.yaml:1)", "of this machine"),
         ("{}", "file_read", "autonomy.workspace_dir (default)", "opened beneath /workspace"),
         (TOOLS, "agent.run", "upstream.url (sidegate.yaml:2)", "http://agent:8080/tools/agent.run"),
         (TOOLS, "agent.run", "upstream.url (sidegate.yaml:2)", "within 5 s"),

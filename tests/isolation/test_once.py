@@ -529,6 +529,19 @@ async def test_what_the_agent_does_goes_on_for_one_who_comes_back(bench: Bench, 
     assert (slow.done, call.done) == (1, 0)
 
 
+async def test_who_leaves_what_the_agent_does_leaves_on_record_that_it_was_asked(
+    bench: Bench,
+) -> None:
+    slow, given = work(waits=True), grant(INVOKE)
+    first = asyncio.create_task(bench.once.run(given, KEY, slow))
+    await until(lambda: slow.done)
+    first.cancel()
+    await asyncio.wait({first})
+    slow.go.set()
+
+    assert given.late == Facts(upstream_status=0)
+
+
 async def test_the_end_of_the_request_does_not_cut_its_stream(bench: Bench) -> None:
     """The trace releases every stream, read or not."""
     first = await bench.run(work(stream(*[b"x" * 1000] * 50)), RELAY)

@@ -59,6 +59,7 @@ class Bench:
             self.clock,
             About(
                 "1.2.3",
+                "docker",
                 lambda: self.tunnel,
                 lambda: "http://127.0.0.1:3000",
                 lambda: "http://127.0.0.1:3001",
@@ -269,6 +270,7 @@ async def test_status_tells_the_operator_what_is_missing(bench: Bench) -> None:
     assert await bench.value("status") == {
         "version": "1.2.3",
         "instance": bench.store.instance,
+        "isolation": "docker",
         "running": 0,
         "paired": 1,
         "code_pending": False,

@@ -1,6 +1,7 @@
 """Layer 5 as a whole: what may be sent of a raw answer."""
 
 import asyncio
+import itertools
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -8,13 +9,16 @@ from dataclasses import replace
 
 import pytest
 from doubles import CLIENT, OPERATOR, frames, grant, value
+from duplex import FakeAgent
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.actions import Headers, Json
-from proxy.decision import Allow
+from proxy.decision import Allow, Denied
+from proxy.duplex import Closing, Socket, SocketEvent
 from proxy.exchange import Clean, Content, Document, Frame, Principal, Raw, Stream
 from proxy.protection.redactor import RULES, Redactor
+from proxy.reasons import Layer, Reason
 
 M = "*[REDACTED]"
 HELD = ("held-value-1", "first line of it\nsecond line of it", 'quo"ted\\välue')
@@ -294,6 +298,67 @@ async def test_a_stream_that_breaks_shows_nothing_more() -> None:
         await anext(shown)
 
 
+SECRET_TEXT = b"a token=abcdefgh12 held-value-1 b\nno end token=abcdefgh12"
+
+
+async def ended(*pieces: bytes, error: bool = False) -> AsyncIterator[Frame]:
+    """A channel in these pieces, its end, and what comes after it."""
+    for piece in pieces:
+        yield Frame("stdout", piece)
+    if error:
+        raise Denied(Layer.ISOLATION, Reason.SANDBOX_LOST)
+    yield Frame("stdout", b"", final=True)
+    yield Frame("result", b"{}", final=True)
+
+
+async def seen(content: AsyncIterator[Frame]) -> list[Frame]:
+    clean = await redact(Stream(200, Headers(), content))
+    assert isinstance(clean.content, Stream)
+    return [frame async for frame in clean.content.frames]
+
+
+@given(st.lists(st.integers(0, len(SECRET_TEXT)), max_size=8))
+async def test_the_rest_of_a_channel_comes_with_its_end_however_it_is_cut(cuts: list[int]) -> None:
+    marks = [0, *sorted(cuts), len(SECRET_TEXT)]
+    pieces = [SECRET_TEXT[start:end] for start, end in itertools.pairwise(marks)]
+
+    *text, result = await seen(ended(*pieces))
+
+    assert result == Frame("result", b"{}", final=True)
+    assert [frame.final for frame in text] == [False] * (len(text) - 1) + [True]
+    shown = b"".join(frame.data for frame in text).decode()
+    assert shown == f"a token={M} {M} b\nno end token={M}"
+
+
+async def test_what_follows_the_end_of_a_channel_is_another_text() -> None:
+    async def twice() -> AsyncIterator[Frame]:
+        yield Frame("stdout", b"held-va", final=True)
+        yield Frame("stdout", b"lue-1", final=True)
+
+    assert await seen(twice()) == [
+        Frame("stdout", b"held-va", final=True),
+        Frame("stdout", b"lue-1", final=True),
+    ]
+
+
+@given(st.integers(0, len(SECRET_TEXT)), st.integers(0, len(SECRET_TEXT)))
+async def test_an_error_in_the_middle_shows_no_secret(cut: int, end: int) -> None:
+    content = ended(SECRET_TEXT[:cut], SECRET_TEXT[cut:end], error=True)
+    clean = await redact(Stream(200, Headers(), content))
+    assert isinstance(clean.content, Stream)
+    text = bytearray()
+
+    async def drain(frames: AsyncIterator[Frame]) -> None:
+        nonlocal text
+        async for frame in frames:
+            text += frame.data
+
+    with pytest.raises(Denied):
+        await drain(clean.content.frames)
+    assert b"abcdefgh" not in text
+    assert b"held-value" not in text
+
+
 async def test_what_the_frames_come_from_is_given_back_by_the_clean_stream_too() -> None:
     released = []
     source = Stream(200, Headers(), frames(), release=lambda: released.append(1))
@@ -432,3 +497,73 @@ async def test_what_is_for_somebody_else_is_never_taken_as_masked() -> None:
 
     assert await document_of(marked, CLIENT) == {"password": M}
     assert await text_of(replace(stream(b"token=abcdefgh12"), masked=True)) == f"token={M}"
+
+
+# Sockets
+
+
+async def said(*events: SocketEvent, principal: Principal = CLIENT) -> tuple[Clean, list[object]]:
+    """What may be heard of what an agent says."""
+
+    async def saying() -> AsyncIterator[SocketEvent]:
+        for event in events:
+            yield event
+
+    headers = Headers((("X-Note", "token=abcdefgh12"), ("Sec-WebSocket-Protocol", "chat")))
+    socket = replace(FakeAgent().socket, headers=headers, events=saying())
+    clean = await redact(socket, principal)
+    assert isinstance(clean.content, Socket)
+    assert clean.content.headers.fields == (
+        ("X-Note", f"token={M}"),
+        ("Sec-WebSocket-Protocol", "chat"),
+    )
+    return clean, [event async for event in clean.content.events]
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        pytest.param("token=abcdefgh12 ok", f"token={M} ok", id="text"),
+        pytest.param('{"password": "hunter22"}', f'{{"password":"{M}"}}', id="JSON"),
+        pytest.param('["held\\u002dvalue-1"]', f'["{M}"]', id="JSON in disguise"),
+        pytest.param('{"password": 12345678}', f'{{"password":"{M}"}}', id="a number in JSON"),
+        pytest.param(
+            '{"a":1,"a":"held-value-1"}', f'{{"a":1,"a":"{M}"}}', id="JSON of two meanings"
+        ),
+        pytest.param('{"a":"held-value-1', f'{{"a":"{M}', id="broken JSON"),
+        pytest.param('{"n": 1.50, "a":[ ]}', '{"n": 1.50, "a":[ ]}', id="JSON without any"),
+        pytest.param("", "", id="nothing"),
+        pytest.param(b"x held-value-1", f"x {M}".encode(), id="bytes that are text"),
+        pytest.param(b'{"password":"hunter22"}', f'{{"password":"{M}"}}'.encode(), id="or JSON"),
+        pytest.param(b"\xff held-value-1", b"\xff " + M.encode(), id="bytes that are none"),
+    ],
+)
+async def test_every_message_is_scrubbed_on_its_own(
+    message: str | bytes, shown: str | bytes
+) -> None:
+    clean, heard = await said(message, "plain", message)
+
+    assert heard == [shown, "plain", shown]
+    assert clean.tally.total() == (1 if shown == message else 3), "one is in the header"
+
+
+async def test_the_reason_of_a_close_is_scrubbed() -> None:
+    _, heard = await said(Closing(4000, "it was held-value-1"))
+
+    assert heard == [Closing(4000, f"it was {M}")]
+
+
+async def test_nobody_hears_their_own_credential_again() -> None:
+    caller = replace(CLIENT, presented=PRESENTED)
+
+    _, heard = await said(f"you said {PRESENTED}", principal=caller)
+
+    assert heard == [f"you said {M}"]
+
+
+async def test_a_large_message_is_scrubbed_whole() -> None:
+    text = "word " * 20_000
+
+    _, heard = await said(f"{text}held-value-1", json.dumps([text, "held-value-1"]))
+
+    assert heard == [f"{text}{M}", json.dumps([text, M], separators=(",", ":"))]

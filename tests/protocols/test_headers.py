@@ -26,6 +26,7 @@ NEVER_UP = [
     *("X-Original-URL", "X-Rewrite-URL"),
     *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port"),
     *("X-Forwarded-Anything", "X-Sidegate-Principal", "X-Sidegate-Role", "X-Sidegate-"),
+    *("Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Extensions"),
 ]
 NEVER_DOWN = [
     *HOP_BY_HOP,

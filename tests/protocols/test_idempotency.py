@@ -4,7 +4,7 @@ import pytest
 
 from proxy.actions import Headers
 from proxy.decision import Malformed
-from proxy.protocols.idempotency import given_key, with_key
+from proxy.protocols.idempotency import given_key, keyed, with_key
 from proxy.reasons import Reason
 
 STANDARD, ZEROCLAW = "Idempotency-Key", "X-Idempotency-Key"
@@ -81,3 +81,21 @@ def test_the_sender_s_own_key_stays(name: str) -> None:
     given = headers((name, '"theirs"'), ("A", "1"))
 
     assert with_key(given, "k") == given
+
+
+@pytest.mark.parametrize(
+    ("fields", "there"),
+    [
+        ([(STANDARD, "a")], True),
+        ([("x-idempotency-KEY", "a")], True),
+        ([(STANDARD, '""')], True),
+        ([(STANDARD, " "), (ZEROCLAW, "a")], True),
+        ([(STANDARD, " \t")], False),
+        ([("Idempotency", "a")], False),
+        ([], False),
+    ],
+)
+def test_what_stands_in_the_place_of_a_key_is_seen(
+    fields: list[tuple[str, str]], *, there: bool
+) -> None:
+    assert keyed(headers(*fields)) is there

@@ -4,8 +4,19 @@ from dataclasses import replace
 
 import pytest
 from doubles import LargeBody, UnreadBody, frames, inbound
+from duplex import ACCEPT, KEY, FakeAgent
 
-from proxy.actions import Forward, Headers, Json, Listing, Message, Operate, Relay, ToolCall
+from proxy.actions import (
+    Forward,
+    Headers,
+    Json,
+    Listing,
+    Message,
+    Operate,
+    Relay,
+    ToolCall,
+    Upgrade,
+)
 from proxy.decision import Denied, Facts, Malformed
 from proxy.exchange import Answer, Body, Clean, Codec, Document, Frame, Inbound, Stream
 from proxy.protocols.operator import LinkCodec, MintCodec, OperationCodec, PairCodec
@@ -210,9 +221,24 @@ async def test_request_is_forwarded_as_it_came(
         method=method, path=path, query=query, headers=headers.fields, body=b"\xff\0raw"
     )
 
-    assert await ForwardCodec().parse(request) == Forward(
-        Relay(method, target, headers, b"\xff\0raw")
-    )
+    action = await ForwardCodec().parse(request)
+
+    assert action == Forward(Relay(method, target, headers, b""))
+    assert isinstance(action, Forward)
+    upload = action.relay.upload
+    assert upload is not None
+    assert upload.length == 5
+    assert [piece async for piece in upload.pieces] == [b"\xff\0raw"]
+
+
+@pytest.mark.parametrize("name", ["Idempotency-Key", "X-Idempotency-Key"])
+async def test_body_that_tells_a_request_from_others_is_read_first(name: str) -> None:
+    request = inbound(headers={name: "key-1"}, body=b"\xff\0raw")
+
+    action = await ForwardCodec().parse(request)
+
+    assert isinstance(action, Forward)
+    assert (action.relay.body, action.relay.upload) == (b"\xff\0raw", None)
 
 
 async def test_forwarded_body_may_not_be_too_large() -> None:
@@ -282,3 +308,128 @@ def test_refusal_is_a_problem(codec: Codec) -> None:
 
     assert codec.refuse(request, denied) == problem(denied, "id-7")
     assert shown(codec.refuse(request, denied)) != {}
+
+
+# Answers in events.
+
+EVENTS = {"Accept": "text/event-stream"}
+
+
+def told(data: bytes) -> tuple[str, Json]:
+    """The one event."""
+    name, value, *rest = data.decode().split("\n")
+    assert rest == ["", ""]
+    return name, json.loads(value.removeprefix("data: "))
+
+
+@pytest.mark.parametrize(
+    ("headers", "detach", "stream"),
+    [
+        ({}, False, False),
+        (EVENTS, False, True),
+        ({"Accept": "*/*"}, False, False),
+        ({**EVENTS, "Prefer": "respond-async"}, True, False),
+    ],
+)
+async def test_a_call_may_ask_to_see_its_output_as_it_comes(
+    headers: dict[str, str], *, detach: bool, stream: bool
+) -> None:
+    call = await TOOL.parse(post(b'{"arguments":{}}', {**JSON, **headers}, capture="shell"))
+
+    assert isinstance(call, ToolCall)
+    assert (call.detach, call.stream) == (detach, stream)
+
+
+async def test_a_command_is_shown_in_events_that_nobody_stores_or_holds_up() -> None:
+    async def command() -> AsyncIterator[Frame]:
+        yield Frame("stdout", b"a")
+        yield Frame("result", b'{"exit_code":3}', final=True)
+
+    request = inbound(request_id="id-7", headers=EVENTS)
+    answer = TOOL.render(request, Clean(Stream(200, Headers(), command())))
+
+    assert answer.status == 200
+    assert answer.headers == Headers(
+        (
+            ("Content-Type", "text/event-stream"),
+            ("Cache-Control", "no-store"),
+            ("X-Accel-Buffering", "no"),
+        )
+    )
+    shown = [told(piece) for piece in await sent(answer)]
+    result = {"ok": True, "result": {"exit_code": 3}, "request_id": "id-7"}
+    assert shown == [("event: stdout", {"text": "a"}), ("event: result", result)]
+
+
+async def test_what_is_lost_half_way_ends_in_the_refusal() -> None:
+    async def command() -> AsyncIterator[Frame]:
+        yield Frame("stdout", b"a")
+        raise Denied(Layer.ISOLATION, Reason.SANDBOX_LOST)
+
+    request = inbound(request_id="id-7", headers=EVENTS)
+    *_, last = await sent(TOOL.render(request, Clean(Stream(200, Headers(), command()))))
+
+    refusal = problem(Denied(Layer.ISOLATION, Reason.SANDBOX_LOST), "id-7")
+    assert told(last) == ("event: error", shown(refusal))
+
+
+@pytest.mark.parametrize("replayed", [False, True])
+def test_an_answer_that_is_known_as_a_whole_is_one_event(*, replayed: bool) -> None:
+    request = inbound(request_id="id-7", headers=EVENTS)
+    answer = TOOL.render(request, Clean(Document({"content": "text"}), replayed=replayed))
+
+    assert isinstance(answer.body, bytes)
+    result = {"ok": True, "result": {"content": "text"}, "request_id": "id-7"}
+    assert told(answer.body) == ("event: result", result)
+    assert answer.headers.all("content-type") == ["text/event-stream"]
+    assert answer.headers.all("cache-control") == ["no-store"]
+    assert answer.headers.all("idempotency-replayed") == (["true"] if replayed else [])
+
+
+def test_what_is_done_apart_is_told_in_json() -> None:
+    request = inbound(headers={**EVENTS, "Prefer": "respond-async"})
+    answer = TOOL.render(request, Clean(Document({"request_id": "r_1"}, 202)))
+
+    assert answer.headers.get("content-type") == "application/json"
+    assert shown(answer) == {"request_id": "r_1"}
+
+
+def test_a_refusal_before_the_start_is_a_problem_all_the_same() -> None:
+    denied = Denied(Layer.ISOLATION, Reason.SANDBOX_UNAVAILABLE)
+    request = inbound(request_id="id-7", headers=EVENTS)
+
+    assert TOOL.refuse(request, denied) == problem(denied, "id-7")
+
+
+async def test_a_route_that_is_asked_for_a_websocket_reads_no_body() -> None:
+    fields = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": KEY,
+        "Sec-WebSocket-Protocol": "a, b",
+        "Idempotency-Key": "k",
+    }
+    request = with_body(inbound(path="/ws", query="x=1", headers=fields), UnreadBody())
+
+    action = await ForwardCodec().parse(request)
+
+    relay = Relay("GET", "/ws?x=1", request.headers, b"", upgrade=Upgrade(("a", "b")))
+    assert action == Forward(relay)
+    ill_formed = inbound(headers=fields | {"Sec-WebSocket-Key": "x"})
+    assert await refused(ForwardCodec(), ill_formed) is Reason.HANDSHAKE_MALFORMED
+
+
+def test_a_websocket_is_accepted_with_the_key_that_was_asked_with() -> None:
+    agent = FakeAgent()
+    socket = replace(agent.socket, headers=Headers((("Sec-WebSocket-Protocol", "a"),)))
+
+    answer = ForwardCodec().render(inbound(headers={"Sec-WebSocket-Key": KEY}), Clean(socket))
+
+    assert (answer.status, answer.body) == (101, socket)
+    assert answer.headers.fields == (
+        ("Sec-WebSocket-Protocol", "a"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Accept", ACCEPT),
+    )

@@ -172,6 +172,8 @@ def test_evidence_holds_nothing_of_the_document() -> None:
         pytest.param(b"1e" + b"9" * 1_000_000, id="digits of an exponent"),
         pytest.param(b'"' + b"\\ud800" * 150_000 + b'"', id="surrogates"),
         pytest.param(b"[" + b'"[[[[[[[[",' * 90_000 + b"1]", id="brackets in strings"),
+        pytest.param(b"[" * 65 + b'"' + b'\\"' * 500_000, id="a string of quotes without an end"),
+        pytest.param(b"[" * 65 + b'"' * 999_999 + b"\\", id="a backslash without an end"),
     ],
 )
 def test_reading_a_megabyte_takes_no_time(data: bytes) -> None:

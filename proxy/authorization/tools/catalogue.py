@@ -66,7 +66,7 @@ SHELL = Tool(
     Effect.EXECUTE,
     Place.SANDBOX,
     command="command",
-    description="Run a command in a fresh sandbox: {command, timeout_secs?}.",
+    description="Run a command in a fresh sandbox: {command, stdin?, timeout_secs?}.",
 )
 FILE_READ = Tool(
     "file_read",

@@ -32,7 +32,7 @@ from proxy.authorization.urls.policy import UrlPolicy
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.reasons import Reason
 
-_TIMEOUT = "timeout_secs"
+_TIMEOUT, _STDIN = "timeout_secs", "stdin"
 _MOST_URLS = 20  # in one argument
 _FEW_PATHS = 8  # are looked at without a thread, which costs as much as one of them
 
@@ -41,13 +41,15 @@ _FEW_PATHS = 8  # are looked at without a thread, which costs as much as one of 
 class Planner:
     """The rules on arguments. `workspace` is None where the folder does not exist.
 
-    `shell` is the sandbox's own, for lines that nobody judges.
+    `shell` is the sandbox's own, for lines that nobody judges. `mounted`: the sandbox has the
+    workspace at MOUNT, and not where it is on this machine.
     """
 
     lines: LineJudge
     workspace: Workspace | None
     urls: UrlPolicy
     shell: str = "sh"
+    mounted: bool = True
 
     def for_call(self, owner: str) -> "Planner":
         """The same rules, for one call of `owner` and those that it stands for."""
@@ -80,13 +82,14 @@ class Planner:
         return None if _means(line, judged) else Deny(Reason.COMMAND_UNKNOWABLE)
 
     async def _command(self, tool: Tool, arguments: Mapping[str, Json]) -> Decision[Plan]:
-        if not set(arguments) <= {tool.command, _TIMEOUT}:
+        stdin = _encoded(arguments.get(_STDIN, ""))
+        if not set(arguments) <= {tool.command, _TIMEOUT, _STDIN} or stdin is None:
             return Deny(Reason.ARGUMENTS_INVALID)
         seconds = _seconds(arguments.get(_TIMEOUT, tool.seconds), tool.seconds)
         if tool.unjudged:
             argv, facts = self._unjudged(arguments.get(tool.command or "")), Facts()
         else:
-            line = await self.lines.judge(arguments.get(tool.command or ""), mounted=True)
+            line = await self.lines.judge(arguments.get(tool.command or ""), mounted=self.mounted)
             if isinstance(line, Deny):
                 return line
             argv, facts = Allow(line.value.argv), _noted(line.value.note)
@@ -95,7 +98,7 @@ class Planner:
         if seconds is None:
             return Deny(Reason.ARGUMENTS_INVALID)
         writes = tool.effect is not Effect.READ
-        return Allow(Command(argv.value, seconds, writes=writes), facts)
+        return Allow(Command(argv.value, seconds, writes, stdin), facts)
 
     def _unjudged(self, line: Json) -> Decision[tuple[str, ...]]:
         """Any line at all, for a shell in the sandbox."""
@@ -195,6 +198,14 @@ def _means(line: str, judged: str) -> bool:
         return shlex.split(line) == shlex.split(judged)
     except ValueError:
         return False
+
+
+def _encoded(text: Json) -> bytes | None:
+    """What a command reads; None for what is no text."""
+    try:
+        return text.encode() if isinstance(text, str) else None
+    except UnicodeEncodeError:
+        return None
 
 
 def _noted(note: str) -> Facts:

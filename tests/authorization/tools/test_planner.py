@@ -64,6 +64,33 @@ async def test_a_command_is_its_vector(
 
 
 @pytest.mark.parametrize(
+    ("text", "data"), [("a\nb", b"a\nb"), ("", b""), ("ü\0", "ü\0".encode()), ("$(id)", b"$(id)")]
+)
+async def test_a_command_reads_what_the_caller_sends(
+    workspace: Workspace, text: str, data: bytes
+) -> None:
+    planned = await planner(workspace).plan(SHELL, {"command": "cat", "stdin": text})
+
+    assert planned == Allow(Command(("cat",), 60, writes=True, stdin=data))
+
+
+@pytest.mark.parametrize("stdin", [None, 1, ["a"], {"a": 1}, True, "\ud800"], ids=repr)
+async def test_what_is_no_text_is_nothing_to_read(workspace: Workspace, stdin: Json) -> None:
+    planned = await planner(workspace).plan(SHELL, {"command": "cat", "stdin": stdin})
+
+    assert planned == INVALID
+
+
+async def test_where_commands_run_on_this_machine_paths_are_its_own(workspace: Workspace) -> None:
+    here = replace(planner(workspace), mounted=False)
+    inside = await here.plan(SHELL, {"command": f"ls {workspace.folder}"})
+    elsewhere = await here.plan(SHELL, {"command": "ls /workspace"})
+
+    assert inside == Allow(Command(("ls", workspace.folder), 60, writes=True))
+    assert isinstance(elsewhere, Deny)
+
+
+@pytest.mark.parametrize(
     ("asked", "seconds"),
     [(1, 1), (0.25, 0.25), (60, 60), (61, 60), (10**9, 60), (1e308, 60), (float("inf"), 60)],
 )

@@ -16,6 +16,7 @@ from proxy.actions import Headers, Invoke, Relay
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Content, Document, Forwarded, Peer, Stream
 from proxy.isolation.upstream import Upstream
+from proxy.isolation.upstream.session import Limits
 from proxy.reasons import Reason
 
 OWN = {"Authorization": "Bearer agents-own-secret"}
@@ -129,7 +130,6 @@ async def test_a_tool_receives_its_arguments_and_who_asks(reach: Reach) -> None:
         "content-type": "application/json",
         "content-length": str(len(seen.body)),
         "accept": "*/*",
-        "connection": "close",
         "accept-encoding": "identity",
         "authorization": "Bearer agents-own-secret",
         "x-request-id": "request-1",
@@ -265,7 +265,6 @@ async def test_the_agent_receives_what_the_client_meant_for_it(reach: Reach) -> 
         "cookie": "a=1; b=2",
         "user-agent": "client/1",
         "accept": "*/*",
-        "connection": "close",
         "accept-encoding": "identity",
         "authorization": "Bearer agents-own-secret",
         "x-request-id": "request-1",
@@ -320,7 +319,7 @@ async def test_some_fields_never_reach_the_agent(
     await drained(await stream_of(backend, relay(headers=fields)))
 
     (seen,) = double.seen
-    own = {"host", "connection", "accept", "accept-encoding", "content-length"}
+    own = {"host", "accept", "accept-encoding", "content-length"}
     assert dict(seen.fields).keys() == own | {"x-request-id", "x-sidegate-principal"}
     assert seen.all("content-length") == ["5"]
     assert seen.all("x-sidegate-principal") == ["client-1"]
@@ -712,6 +711,69 @@ async def test_an_agent_that_is_gone_is_missing_by_its_address() -> None:
 
     assert sentence == "the agent at 127.0.0.1:1 does not answer: ConnectionRefusedError"
     await backend.aclose()
+
+
+async def test_it_is_up_once_it_answers_and_until_it_cannot_be_reached() -> None:
+    async with agent() as double:
+        backend = Upstream(double.url, {})
+        seen = [backend.up]
+        await drained(await stream_of(backend, relay()))
+        seen.append(backend.up)
+        double.answer = (b"",)  # it is there, and says nothing
+        await run(backend, relay())
+        seen.append(backend.up)
+    assert await run(backend, relay()) == Deny(Reason.UPSTREAM_UNREACHABLE)
+    seen.append(backend.up)
+
+    assert seen == [False, True, True, False]
+    await backend.aclose()
+
+
+async def test_an_agent_that_is_found_again_is_asked_at_once() -> None:
+    async with agent() as double:
+        port = double.port
+    backend = Upstream(f"http://127.0.0.1:{port}", {})
+    for _ in range(5):
+        await run(backend, relay())
+    assert await run(backend, relay()) == Deny(Reason.UPSTREAM_DOWN)
+
+    async with agent(port=port):
+        assert await backend.missing() is None
+        assert await drained(await stream_of(backend, relay()))
+    await backend.aclose()
+
+
+@pytest.mark.parametrize(
+    ("limits", "pieces"),
+    [
+        pytest.param(Limits(answer=0.2), (5.0,), id="the first byte"),
+        pytest.param(Limits(total=0.2), (5.0,), id="the whole, before the first byte"),
+    ],
+)
+async def test_an_answer_that_does_not_begin_in_its_time_is_late(
+    limits: Limits, pieces: tuple[Step, ...]
+) -> None:
+    async with agent(*pieces) as double:
+        backend = Upstream(double.url, {}, limits)
+
+        assert await run(backend, relay()) == Deny(Reason.UPSTREAM_LATE)
+        await backend.aclose()
+
+
+@pytest.mark.parametrize(
+    "limits", [Limits(idle=0.2), Limits(total=0.4)], ids=["between two pieces", "the whole"]
+)
+async def test_an_answer_that_does_not_end_in_its_time_breaks_off(limits: Limits) -> None:
+    async with agent(b"HTTP/1.1 200 OK\r\n\r\n", b"a", 5.0, b"b") as double:
+        backend = Upstream(double.url, {}, limits)
+        stream = await stream_of(backend, relay())
+
+        with pytest.raises(TimeoutError):
+            await drained(stream)
+
+        stream.release()
+        await until(lambda: double.left == 1)
+        await backend.aclose()
 
 
 def test_the_double_of_an_agent_reads_fields_as_sent() -> None:

@@ -1,0 +1,108 @@
+"""A command's answer as it comes: server-sent events (WHATWG HTML, section 9.2).
+
+`stdout` and `stderr` carry a text each, `result` is the last and says how it ended, or `error` why
+nobody can tell. What is known as a whole is a `result` alone.
+"""
+
+import asyncio
+import codecs
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from proxy.actions import Headers, Json
+from proxy.decision import Denied
+from proxy.exchange import Answer, Frame
+from proxy.protocols.strict_json import dumps, loads
+
+T = TypeVar("T")
+
+RESULT = "result"
+"""The channel of the last frame of a command: how it ended, in JSON."""
+
+FIELDS = (
+    ("Content-Type", "text/event-stream"),
+    ("Cache-Control", "no-store"),
+    ("X-Accel-Buffering", "no"),  # nginx would keep it until it is whole
+)
+_KEEP_ALIVE = b": keep-alive\n\n"
+_QUIET_SECONDS = 15.0  # as the standard advises, for proxies that cut what is silent
+_TEXT = codecs.getincrementaldecoder("utf-8")
+
+
+def prefers_events(headers: Headers) -> bool:
+    """Whether a client asks for events by name, and rather than JSON (RFC 9110 section 12.5.1).
+
+    Who asks for both alike is answered in JSON, unless only a wildcard speaks for it.
+    """
+    weights: dict[str, float] = {}
+    for given in ",".join(headers.all("accept")).lower().split(","):
+        kind, *parameters = (part.strip() for part in given.split(";"))
+        weights[kind] = _weight(parameters)
+    events = weights.get("text/event-stream", 0.0)
+    named = weights.get("application/json")
+    if named is not None:
+        return events > named
+    return events > 0.0 and events >= weights.get("application/*", weights.get("*/*", 0.0))
+
+
+def _weight(parameters: list[str]) -> float:
+    """The weight among the parameters of a media range, 1 where there is none."""
+    weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    try:
+        return float(weight)
+    except ValueError:
+        return 0.0
+
+
+def event(name: str, data: bytes) -> bytes:
+    """One event. `data` is JSON, which has no line breaks of its own."""
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), data)
+
+
+async def events(
+    frames: AsyncIterator[Frame],
+    enveloped: Callable[[Json], Json],
+    refused: Callable[[Denied], Answer],
+    quiet: float = _QUIET_SECONDS,
+) -> AsyncIterator[bytes]:
+    """The frames of a command as events, with a comment after every `quiet` seconds of silence."""
+    texts = defaultdict[str, codecs.IncrementalDecoder](lambda: _TEXT("replace"))
+    result = b""
+    try:
+        async for frame in _or_silence(frames, quiet):
+            if frame is None:
+                yield _KEEP_ALIVE
+            elif frame.channel == RESULT:
+                result += frame.data
+            elif text := texts[frame.channel].decode(frame.data, frame.final):
+                yield event(frame.channel, dumps({"text": text}))
+    except Denied as denied:
+        document = refused(denied).body
+        assert isinstance(document, bytes)
+        yield event("error", document)
+    else:
+        yield event(RESULT, dumps(enveloped(loads(result))))
+
+
+async def _or_silence(items: AsyncIterator[T], quiet: float) -> AsyncIterator[T | None]:
+    """The items, and None after every `quiet` seconds without one.
+
+    Each is awaited in a task of its own, since to stop waiting for an iterator would end it.
+    """
+    coming: asyncio.Future[T] = asyncio.ensure_future(anext(items))
+    try:
+        while True:
+            await asyncio.wait({coming}, timeout=quiet)
+            if not coming.done():
+                yield None
+                continue
+            try:
+                item = coming.result()
+            except StopAsyncIteration:
+                return
+            yield item
+            coming = asyncio.ensure_future(anext(items))
+    finally:
+        coming.cancel()
+        coming.add_done_callback(lambda left: left.cancelled() or left.exception())
