@@ -12,6 +12,7 @@ import click
 
 from proxy.assembly import VERSION, serve
 from proxy.cli import approvals as approvals_cli
+from proxy.cli import guard as guard_cli
 from proxy.cli import operator as operator_cli
 from proxy.cli import policy as policy_cli
 from proxy.cli.command import UNAVAILABLE, UNSAFE, config_option, configured, fail, finish
@@ -45,6 +46,7 @@ for command in (
     approvals_cli.resume,
     policy_cli.explain,
     policy_cli.policy,
+    guard_cli.docker_guard,
 ):
     main.add_command(command)
 

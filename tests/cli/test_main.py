@@ -36,7 +36,7 @@ def test_it_tells_what_it_can(option: str) -> None:
     done = sidegate(option)
 
     assert done.exit_code == 0
-    own = ("check", "explain", "policy", "schema", "serve")
+    own = ("check", "docker-guard", "explain", "policy", "schema", "serve")
     for name in (*own, "inbox", "pair", "status", "tokens"):
         assert f"\n  {name} " in done.stdout
 
