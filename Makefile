@@ -7,7 +7,7 @@ BIN    := .venv/bin
 LAYERS := network authentication authorization isolation protection
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run test test-fast check format docs lock engine clean bootstrap
+.PHONY: help run test test-fast bench check format docs lock engine clean bootstrap
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -23,6 +23,9 @@ test: bootstrap ## every test, those in containers included, and the coverage of
 
 test-fast: bootstrap ## the inner loop: no containers, nothing slow
 	@$(PYTEST) -q -n auto -m "not docker and not slow" $(ARGS)
+
+bench: bootstrap ## how fast it is, beside its peers, in about six minutes
+	@deploy/engine with $(BIN)/python -m bench $(ARGS)
 
 check: bootstrap ## format, lint and types
 	@$(BIN)/ruff format --check
