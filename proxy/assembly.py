@@ -152,15 +152,15 @@ async def build(
     policy = build_policy(config, parser, workspace)
     explainer = Explainer(in_force(loaded, policy), stops.refusal)
     ports: dict[str, int] = {}
+    readiness = Readiness((store, tunnel, sandbox, upstream), _absent(config, workspace), time.time)
+    stack.push_async_callback(readiness.aclose)
     operations = Operations(
         store,
         tokens,
         pairing,
         running,
         metrics,
-        Readiness(
-            (store, tunnel, sandbox, upstream), _absent(config, workspace), time.time
-        ).missing,
+        readiness.missing,
         time.time,
         About(
             VERSION,

@@ -34,6 +34,12 @@ class Readiness:
             self._asking = asyncio.create_task(self._ask())
         return list(await asyncio.shield(self._asking))
 
+    async def aclose(self) -> None:
+        """Ask no more of parts that are about to go."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+
     async def _ask(self) -> list[str]:
         lacks = await asyncio.gather(*(part.missing() for part in self.parts))
         self._answered = self.clock()

@@ -26,6 +26,9 @@ from proxy.isolation.native.runtime import NativeRuntime
 from proxy.isolation.owner import Owner
 from proxy.isolation.run import STDERR, STDOUT, Run
 
+LIBRARY_SIGNALS = 3 << 31
+"""32 and 33, which the C library keeps for itself: what starts us may ignore them, for good."""
+
 ROOT = os.geteuid() == 0
 OWNER = Owner(1000, 1001) if ROOT else Owner(os.geteuid(), os.getegid())
 LEVELS = [level for level in Level if ROOT or level is not Level.USER]

@@ -71,3 +71,26 @@ async def test_while_it_is_being_found_out_nobody_is_told_that_nothing_is_missin
 
     assert await first == ["no engine"]
     assert await second != []
+
+
+async def test_at_the_end_nobody_is_asked_any_more() -> None:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    class Slow(Part):
+        async def missing(self) -> str | None:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                gone.set()
+            return None
+
+    readiness = Readiness((Slow(),), None, Clock())
+    asking = asyncio.create_task(readiness.missing())
+    await asked.wait()
+    await readiness.aclose()
+
+    assert gone.is_set()
+    await asyncio.wait({asking})
+    assert asking.cancelled()
+    await Readiness((), None, Clock()).aclose()

@@ -221,7 +221,7 @@ async def test_what_reaches_the_agent_is_nobodys_credential(front: Open) -> None
         pytest.param('{"n": 1.50}', '{"n": 1.50}', id="nowhere"),
         pytest.param(f"key {SECRET}".encode(), f"key {MASKED}".encode(), id="in bytes"),
         pytest.param(
-            b"\xff" + SECRET.encode(), b"\xff" + SECRET.encode(), id="in bytes that are no text"
+            b"\xff" + SECRET.encode(), b"\xff" + MASKED.encode(), id="in bytes that are no text"
         ),
     ],
 )
