@@ -58,7 +58,7 @@ class Sandbox:
             self._leave(run)
             return self._refused(run, error)
         except BaseException:
-            self._cut_short(run, grant.late)
+            self._note_cancelled(run, grant.late)
             self._leave(run)
             raise
         if call.stream and grant.once is None:
@@ -71,7 +71,7 @@ class Sandbox:
         except OSError as error:
             return self._refused(run, error)
         except asyncio.CancelledError:
-            self._cut_short(run, late)
+            self._note_cancelled(run, late)
             raise
         finally:
             self._leave(run)
@@ -83,14 +83,14 @@ class Sandbox:
         }
         return Allow(Document(value), Facts(runtime=self._runtime.name, result=ended.result))
 
-    def _cut_short(self, run: Run, late: Facts) -> None:
-        """Nobody waits for its answer any more."""
+    def _note_cancelled(self, run: Run, late: Facts) -> None:
+        """For the record, where nobody waits for its answer any more."""
         if run.job.begun:
             late.update(Facts(runtime=self._runtime.name, result="cancelled"))
 
     def _stream(self, run: Run, late: Facts) -> Decision[Content]:
         """What it writes as it comes. It is followed to its end, and removed, whoever reads."""
-        self._cut_short(run, late)  # until it is known to have ended otherwise
+        self._note_cancelled(run, late)  # until it is known to have ended otherwise
         following = asyncio.create_task(self._follow(run, late))
         self._followed.add(following)
 
