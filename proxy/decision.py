@@ -8,7 +8,7 @@ counterpart is `trace`, where decisions are recorded and a `Deny` becomes `Denie
     ConfigError  the configuration is unusable; all problems at once
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypedDict, TypeVar
 
@@ -55,6 +55,8 @@ class Facts(TypedDict, total=False):
     """What of Sidegate's own tables decided, e.g. `git -c: runs other programs`."""
     observed: Reason
     """What would have refused this, were rules not only observed."""
+    masked: Mapping[str, int]
+    """Secrets masked in the request, by rule. It grows while a body is sent on as it comes."""
     waited: float
     """Seconds that a human took to decide, which are not the layer's."""
     approval: str

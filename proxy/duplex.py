@@ -28,8 +28,9 @@ class Socket:
     """An answer that is a WebSocket, which the agent has accepted already.
 
     `events` are what the agent says; the last is a Closing. `send` tells it what the client says; a
-    message that it does not take raises OSError. After a Closing it may still say something, and
-    soon closes, too. `release` gives the connection back, and may be called twice.
+    message that it does not take raises OSError, one that may not be sent raises Denied. After a
+    Closing it may still say something, and soon closes, too. `release` gives the connection back,
+    and may be called twice.
     """
 
     headers: Headers

@@ -24,7 +24,6 @@ from prometheus_client.registry import Collector
 from proxy.authorization.tools.observation import OBSERVABLE
 from proxy.decision import Allow, Deny, Facts
 from proxy.network.ingress import METHODS
-from proxy.protection.redactor import RULES
 from proxy.reasons import Layer, Reason
 from proxy.trace import Outcome, Step, Trace
 
@@ -43,9 +42,9 @@ _SANDBOX_RESULTS = ("ok", "failed", "timeout", "oom", "lost", "cancelled")
 
 
 class Metrics:
-    """`Observer` that counts."""
+    """`Observer` that counts. `rules`: all that a redaction may be counted as."""
 
-    def __init__(self, version: str, routes: tuple[str, ...]) -> None:
+    def __init__(self, version: str, routes: tuple[str, ...], rules: tuple[str, ...] = ()) -> None:
         self._registry = CollectorRegistry()
         self._decisions = self._counter(
             "layer_decisions", "Decisions by layer.", ("layer", "decision", "reason")
@@ -77,6 +76,8 @@ class Metrics:
             version, platform.python_version()
         ).set(1)
         self._start_at_zero(routes)
+        for rule in rules:
+            self._redactions.labels(rule)
 
     def _start_at_zero(self, routes: tuple[str, ...]) -> None:
         self._start_decisions_at_zero()
@@ -92,8 +93,6 @@ class Metrics:
             self._sandbox_runs.labels(runtime, result)
         for runtime in RUNTIMES:
             self._sandbox_seconds.labels(runtime)
-        for rule in RULES:
-            self._redactions.labels(rule)
 
     def _start_decisions_at_zero(self) -> None:
         for layer in Layer:

@@ -9,7 +9,7 @@ configuration, and replaced whole.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from proxy.actions import Collect, Command, Enqueue, FilePlan, Invoke, Json, Operate, Relay
@@ -24,8 +24,10 @@ from proxy.authorization.consent import Consent
 from proxy.authorization.lines import LineJudge
 from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.policy import Policy
+from proxy.authorization.preparation import AsItCame, Preparation
 from proxy.authorization.programs.allowlist import Allowlist
 from proxy.authorization.shell.parser import CommandParser
+from proxy.authorization.sources import Sources
 from proxy.authorization.stops import Stops
 from proxy.authorization.tools.calls import ToolRules
 from proxy.authorization.tools.catalogue import catalogue
@@ -36,12 +38,15 @@ from proxy.authorization.urls.policy import UrlPolicy
 from proxy.authorization.urls.resolver import Resolve, SystemResolver
 from proxy.config.model import AutonomyConfig, Config, ToolConfig
 from proxy.config.presets import preset
-from proxy.exchange import Clean, Inbound, Principal
+from proxy.exchange import Clean, Clock, Inbound, Principal
 from proxy.isolation.executor import Backend, Executor
 from proxy.isolation.once import Once
 from proxy.limits import Limiter
 from proxy.network.ingress import Ingress, recalled
+from proxy.protection.outgoing import Outgoing
+from proxy.protection.placeholders import Mac, Placeholders
 from proxy.protection.redactor import Redactor
+from proxy.protection.requests import Requests
 from proxy.reasons import Layer
 from proxy.trace import Trace
 
@@ -95,6 +100,7 @@ class Services:
     answers: Backend[Collect]
     approvals: Approvals
     stops: Stops
+    preparation: Preparation = field(default_factory=AsItCame)
 
 
 def build_pipeline(config: Config, services: Services, policy: Policy) -> Pipeline:
@@ -127,7 +133,7 @@ def _authorizer(config: Config, services: Services, policy: Policy) -> Authorize
     limiters, tools = services.limiters, policy.tool_rules.tools
     rates = Rates(tools, services.tool_limiter)
     budgets = Budgets(limiters["tools"], limiters["actions"], rates)
-    return Authorizer(policy, consent, services.stops, budgets)
+    return Authorizer(policy, consent, services.stops, budgets, services.preparation)
 
 
 def build_policy(
@@ -150,6 +156,28 @@ def build_policy(
         _observation(section),
     )
     return Policy(rules, _version(config))
+
+
+def build_placeholders(
+    config: Config, policy: Policy, mac: Mac, clock: Clock
+) -> Placeholders | None:
+    """What stands for secrets in answers; None where nothing does."""
+    if not config.protection.has_placeholders:
+        return None
+    return Placeholders(mac, _sources(policy).read, clock)
+
+
+def build_requests(
+    config: Config, policy: Policy, redactor: Redactor, placeholders: Placeholders | None
+) -> Requests:
+    """What is done to requests before layer 3 decides on them."""
+    scan = config.protection.scan_requests
+    outgoing = None if scan == "none" else Outgoing(redactor.cleaner, refuses=scan == "deny")
+    return Requests(outgoing, placeholders, _sources(policy))
+
+
+def _sources(policy: Policy) -> Sources:
+    return Sources(policy.tool_rules.tools, policy.tool_rules.planner.workspace)
 
 
 def _planner(

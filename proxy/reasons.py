@@ -373,6 +373,22 @@ class Reason(Enum):
         "Create autonomy.workspace_dir and restart Sidegate.",
     )
 
+    SECRET_IN_REQUEST = (
+        "secret-in-request", Layer.AUTHORIZATION, 403,
+        "The request holds what looks like a secret.",
+        "Leave it out, or see protection.scan_requests; the audit log tells what kind it is.",
+    )
+    REQUEST_UNREADABLE = (
+        "request-unreadable", Layer.AUTHORIZATION, 415,
+        "The body is in a form in which no secret can be looked for.",
+        "Send it unencoded and in UTF-8, or set protection.scan_requests to none.",
+    )
+    PLACEHOLDER_UNKNOWN = (
+        "placeholder-unknown", Layer.AUTHORIZATION, 409,
+        "A placeholder for a secret is not of the place that it would be written to.",
+        "Read it again and keep its placeholders as they are: each can only be written back there.",
+    )
+
     IDEMPOTENCY_IN_FLIGHT = (
         "idempotency-in-flight", Layer.ISOLATION, 409,
         "A request with this idempotency key is being carried out.",

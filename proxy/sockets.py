@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from aiohttp import WSCloseCode
 
 from proxy.connection import HttpRequest
+from proxy.decision import Denied
 from proxy.duplex import Closing, Socket
 from proxy.running import Ended, Entry
 from proxy.websocket import Terms, WebSocketEnd, may_be_sent
@@ -40,6 +41,7 @@ class _Ending:
 _Way = asyncio.Task[_Ending]
 _LEFT = _Ending(_GONE, _GONE)
 _FAILED = _Ending(_BROKEN, _GONE, broken=True)
+_REFUSED = _Ending(_FORBIDDEN, _GONE, broken=True)
 
 
 async def converse(request: HttpRequest, socket: Socket, entry: Entry, largest: int) -> None:
@@ -112,6 +114,8 @@ class Conversation:
                 return _Ending(closing, closing, heeded=True)
             try:
                 await self.socket.send(event)
+            except Denied:
+                return _REFUSED
             except OSError:  # why may have been said already, and is about to be read
                 await asyncio.sleep(_LAST_WORDS_SECONDS)
                 return _FAILED

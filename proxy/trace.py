@@ -8,7 +8,7 @@ record.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
@@ -72,6 +72,7 @@ class Trace:
     denied: Denied | None = None
     quotas: list[Quota] = field(default_factory=list)
     _tally: Counter[str] = field(default_factory=Counter)
+    _masked: Mapping[str, int] = field(default_factory=dict)
     _held: ExitStack = field(default_factory=ExitStack)
     _started: float = field(default_factory=time.perf_counter)
 
@@ -83,6 +84,7 @@ class Trace:
             self._keep(decision.value)
         if "quota" in decision.facts:
             self.quotas.append(decision.facts["quota"])
+        self._masked = decision.facts.get("masked", self._masked)
         waited = decision.facts.get("waited", 0.0)
         step = Step(layer, decision, max(0.0, time.perf_counter() - started - waited))
         for observer in self.observers:
@@ -130,7 +132,8 @@ class Trace:
         self._held.close()
         seconds = time.perf_counter() - self._started
         late = self.grant.late if self.grant is not None else Facts()
-        await asyncio.shield(self._tell(Outcome(status, seconds, self._tally, cancelled, late)))
+        tally = self._tally + Counter(self._masked)
+        await asyncio.shield(self._tell(Outcome(status, seconds, tally, cancelled, late)))
 
     async def _tell(self, outcome: Outcome) -> None:
         for observer in self.observers:

@@ -10,6 +10,7 @@ from proxy.authorization.authorizer import Authorizer
 from proxy.authorization.budgets import Budgets
 from proxy.authorization.consent import Consent
 from proxy.authorization.policy import Policy
+from proxy.authorization.preparation import Preparation
 from proxy.authorization.stops import Stops
 from proxy.authorization.tools.rates import Rates
 from proxy.exchange import Clock as Time
@@ -115,9 +116,10 @@ def authorizer(
     calls: Limiter | None = None,
     actions: Limiter | None = None,
     seconds: float = 0.0,
+    preparation: Preparation | None = None,
 ) -> Authorizer:
     """Layer 3 over this policy; `seconds`: how long a human is waited for."""
     consent = Consent(queue or approvals(), policy, seconds)
     rates = Rates(policy.tool_rules.tools, lambda rate: per_minute("tool", rate))
     budgets = Budgets(calls or Unlimited(), actions or Unlimited(), rates)
-    return Authorizer(policy, consent, stopped or stops(), budgets)
+    return Authorizer(policy, consent, stopped or stops(), budgets, preparation)

@@ -14,11 +14,11 @@ from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Inbound
 from proxy.metrics import CHANNELS, CONTENT_TYPE, RUNTIMES, Metrics
 from proxy.network.ingress import METHODS
-from proxy.protection.redactor import RULES
 from proxy.protocols.channels import READERS
 from proxy.reasons import Layer, Reason
 from proxy.trace import Outcome, Step, Trace
 
+RULES = ("token", "github-pat", "held")
 ROUTES = ("health", "tools", "none")
 # What `decision.Facts` says that a verification may end in.
 VERIFIED = ("verified", "invalid", "stale", "replayed", "closed", "denied")
@@ -27,7 +27,7 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics("1.2.3", ROUTES)
+    return Metrics("1.2.3", ROUTES, RULES)
 
 
 def samples(metrics: Metrics) -> Series:

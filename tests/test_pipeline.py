@@ -25,7 +25,14 @@ from proxy.isolation.executor import Executor
 from proxy.isolation.once import Keeping, Once
 from proxy.limits import Unlimited, per_minute
 from proxy.network.ingress import Ingress
-from proxy.pipeline import Pipeline, Services, build_pipeline, build_policy
+from proxy.pipeline import (
+    Pipeline,
+    Services,
+    build_pipeline,
+    build_placeholders,
+    build_policy,
+    build_requests,
+)
 from proxy.protection.redactor import Redactor
 from proxy.protocols.operator import OperationCodec
 from proxy.protocols.rest import ForwardCodec, ToolCodec
@@ -353,3 +360,33 @@ async def test_a_policy_has_the_tools_of_its_configuration_and_its_presets() -> 
         observed = await policy.decide(ToolCall(name, {"url": "https://example.com/"}), CLIENT)
         assert isinstance(observed, Allow)
         assert observed.facts["observed"] is Reason.URL_UNRESOLVED
+
+
+def test_placeholders_are_made_where_some_secret_is_shown_by_one() -> None:
+    for section, there in (
+        ({}, False),
+        ({"style": "full"}, False),
+        ({"style": "placeholder"}, True),
+        ({"styles": {"github-pat": "placeholder"}}, True),
+    ):
+        config = Config.model_validate({"protection": section})
+        policy = build_policy(config, CommandParser(find_parser()), None)
+        made = build_placeholders(config, policy, Seal(b"k" * 32).mac, Clock())
+        assert (made is not None) == there
+
+
+@pytest.mark.parametrize("scan", ["none", "redact", "deny"])
+async def test_requests_are_searched_as_the_configuration_says(scan: str) -> None:
+    secret = "held-by-sidegate-7Qx"
+    config = Config.model_validate({"protection": {"scan_requests": scan}})
+    policy = build_policy(config, CommandParser(find_parser()), None)
+    requests = build_requests(config, policy, Redactor((secret,)), None)
+    call = ToolCall("a.tool", {"text": secret})
+    prepared = await requests.prepared(call, CLIENT)
+
+    assert (prepared == Deny(Reason.SECRET_IN_REQUEST)) == (scan == "deny")
+    assert (prepared == Allow(call)) == (scan == "none")
+    if scan == "redact":
+        assert isinstance(prepared, Allow)
+        assert isinstance(prepared.value, ToolCall)
+        assert secret not in json.dumps(prepared.value.arguments)

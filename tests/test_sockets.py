@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from doubles import inbound
 from duplex import CLOSE, FakeAgent, Wire, frame, pair, raw, read_frames
 from wire import until
 
-from proxy.duplex import Closing
+from proxy.decision import Denied
+from proxy.duplex import Closing, SocketEvent
+from proxy.reasons import Layer, Reason
 from proxy.running import Ended, Entry
 from proxy.sockets import Conversation
 from proxy.trace import Trace
@@ -135,6 +137,29 @@ async def test_an_agent_that_takes_nothing_more_is_lost() -> None:
         await going.task
         assert going.agent.told == [Closing(1001)]
         assert going.entry.ended is Ended.BROKEN_OFF
+
+
+async def test_a_message_that_may_not_be_sent_ends_it_as_a_violation() -> None:
+    async def send(event: SocketEvent) -> None:
+        if not isinstance(event, Closing):
+            raise Denied(Layer.AUTHORIZATION, Reason.SECRET_IN_REQUEST)
+        told.append(event)
+
+    told: list[SocketEvent] = []
+    agent = FakeAgent()
+    async with pair(TERMS) as (wire, client):
+        current = asyncio.current_task()
+        assert current is not None
+        entry = Entry(Trace(inbound(), ()), current)
+        socket = replace(agent.socket, send=send)
+        task = asyncio.create_task(Conversation(wire.end, socket, 60.0).run(entry))
+        await client.end.send("a secret")
+
+        assert await client.end.receive() == Closing(1008)
+        await client.end.close(Closing(1008))
+        await task
+    assert told == [Closing(1001)]
+    assert entry.ended is Ended.BROKEN_OFF
 
 
 async def test_what_an_agent_said_last_counts_although_it_takes_nothing_more() -> None:

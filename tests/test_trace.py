@@ -306,6 +306,20 @@ async def test_the_outcome_is_told_to_each_observer() -> None:
     assert 0 <= outcome.seconds < 1
 
 
+async def test_what_was_masked_in_the_request_counts_with_what_was_in_the_answer() -> None:
+    spy = Spy()
+    request = trace(spy)
+    masked = Counter(token=1)
+    for decision in (Allow(1, Facts(masked=masked)), Allow(2)):
+        await request.step(Layer.AUTHORIZATION, answers(decision))
+    clean = Clean(Document({}), tally=Counter(token=2, held=1))
+    await request.step(Layer.PROTECTION, answers(Allow(clean)))
+    masked["github-pat"] += 1  # while the body was sent on
+
+    await request.close(200)
+    assert spy.outcomes[0].redactions == {"token": 3, "held": 1, "github-pat": 1}
+
+
 async def test_an_observer_that_fails_at_the_end_hides_nothing_from_the_next() -> None:
     spy = Spy()
 

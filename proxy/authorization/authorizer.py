@@ -8,8 +8,9 @@ from proxy.authorization.budgets import Budgets
 from proxy.authorization.consent import Consent, held
 from proxy.authorization.keys import addressed, once_key, who
 from proxy.authorization.policy import Policy
+from proxy.authorization.preparation import AsItCame, Preparation
 from proxy.authorization.stops import Stops
-from proxy.authorization.verdict import Asked, Permit, tools_of
+from proxy.authorization.verdict import Asked, Permit, Verdict, tools_of
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Grant, Inbound, OnceKey, Principal
 from proxy.reasons import Reason
@@ -18,11 +19,19 @@ from proxy.reasons import Reason
 class Authorizer:
     """Layer 3."""
 
-    def __init__(self, policy: Policy, consent: Consent, stops: Stops, budgets: Budgets) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        consent: Consent,
+        stops: Stops,
+        budgets: Budgets,
+        preparation: Preparation | None = None,
+    ) -> None:
         self._policy = policy
         self._consent = consent
         self._stops = stops
         self._budgets = budgets
+        self._preparation = preparation or AsItCame()
 
     async def authorize(self, inbound: Inbound, principal: Principal) -> Decision[Grant]:
         """The grant for what the request asks."""
@@ -45,7 +54,12 @@ class Authorizer:
             if "retry_after" in facts:
                 return Deny(Reason.TOOL_RATE_LIMITED, facts=facts)
         once = await once_key(inbound, principal, action)
-        return await self._decided(inbound, principal, action, once, facts)
+        prepared = await self._preparation.prepared(action, principal)
+        if isinstance(prepared, Deny):
+            await self._remember(action, principal, prepared)
+            return replace(prepared, facts=Facts(**{**facts, **prepared.facts}))
+        facts = Facts(**{**facts, **prepared.facts})
+        return await self._decided(inbound, principal, prepared.value, once, facts)
 
     async def _decided(
         self,
@@ -101,6 +115,7 @@ class Authorizer:
         with held(verdict) as kept:
             wish = replace(wish, call=replace(wish.call, inner=tools_of(verdict)))
             refusal = await self._stops.refusal(wish.call, wish.principal)
+            refusal = refusal or self._misplaced(wish, verdict)
             if refusal is None:
                 refusal = await self._budgets.reserve(wish.principal, verdict)
             if refusal is not None:
@@ -116,11 +131,18 @@ class Authorizer:
     async def _consented(self, wish: Wish, verdict: Allow[Permit] | Asked) -> Decision[Permit]:
         """The permit of the rules, and of a human where the rules ask for one."""
         permit = await self._consent.settle(wish, verdict)
-        if isinstance(permit, Deny) or "waited" not in permit.facts:
+        if isinstance(permit, Deny) or permit is verdict:
             return permit
-        with held(permit) as kept:  # it has been a while
-            stopped = await self._stops.refusal(wish.call, wish.principal)
-            return stopped or kept(permit)
+        with held(permit) as kept:
+            refusal = self._misplaced(wish, permit)
+            if refusal is None and "waited" in permit.facts:  # it has been a while
+                refusal = await self._stops.refusal(wish.call, wish.principal)
+            return refusal or kept(permit)
+
+    def _misplaced(self, wish: Wish, verdict: Verdict) -> Deny | None:
+        if not isinstance(verdict, Allow):
+            return None
+        return self._preparation.misplaced(wish.call, wish.principal, verdict.value.plan)
 
     async def _remember(self, action: Action, principal: Principal, denial: Deny) -> None:
         if isinstance(action, ToolCall):

@@ -16,7 +16,7 @@ _MADE_BY = {"effect", "backend"}
 
 def cautions(config: Config) -> list[str]:
     """A sentence for each. Which time it is plays no part."""
-    return [*_observed(config), *_idle_names(config), *_idle_keys(config)]
+    return [*_observed(config), *_unencrypted(config), *_idle_names(config), *_idle_keys(config)]
 
 
 def _observed(config: Config) -> Iterator[str]:
@@ -25,6 +25,11 @@ def _observed(config: Config) -> Iterator[str]:
             "what the rules refuse of the upstream's tools is done, and only told, until"
             f" {config.autonomy.until}: autonomy.mode is observe"
         )
+
+
+def _unencrypted(config: Config) -> Iterator[str]:
+    if not config.secrets.encrypt:
+        yield "secrets are stored in plain text, for its owner to read: secrets.encrypt is false"
 
 
 def _idle_keys(config: Config) -> Iterator[str]:

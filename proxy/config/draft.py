@@ -7,9 +7,10 @@ names a key and a place, never a value, since any value may be a secret in the w
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from proxy.config.deferred import Deferred
 from proxy.decision import ConfigError
 
-Scalar = None | bool | int | float | str
+Scalar = None | bool | int | float | str | Deferred
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 KeyPath = tuple[str | int, ...]
 

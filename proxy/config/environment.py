@@ -14,14 +14,19 @@ import re
 from collections.abc import Mapping
 
 from proxy.config import keys, source
+from proxy.config.deferred import refuse
 from proxy.config.draft import Draft, KeyPath, Plain, Position, Scalar, at, children
-from proxy.config.interpolation import refuse_stored
 from proxy.config.messages import did_you_mean
 from proxy.config.secret_files import SUFFIX, siblings
 
 PREFIX = "SIDEGATE_"
-RESERVED = frozenset({"SIDEGATE_CONFIG", "SIDEGATE_CASES"})
-"""Variables that are about no key: where the configuration is, and the labelled test cases."""
+RESERVED = frozenset(
+    {
+        *("SIDEGATE_CONFIG", "SIDEGATE_CASES"),
+        *("SIDEGATE_MASTER_KEY", "SIDEGATE_MASTER_KEY_FILE"),
+    }
+)
+"""Variables that are about no key: the configuration's place, the test cases, the master key."""
 
 
 def override(draft: Draft, environ: Mapping[str, str]) -> None:
@@ -88,9 +93,12 @@ def _entry(draft: Draft, key: KeyPath, segment: str) -> str | None:
 
 def _value(key: KeyPath, text: str) -> Scalar:
     """What `text` says for `key`; a secret, and the path of one, is not parsed."""
-    refuse_stored(text)
     if keys.is_secret(key):
+        # A `$` of the environment has no meaning, and this one was surely meant to have one.
+        if "${secret:" in text:
+            raise ValueError("${secret:NAME} has a meaning in the file only")
         return text
+    refuse(text)
     value = source.scalar(text)
     if keys.is_list(key) and value is not None:
         raise ValueError("a list cannot be given in the environment")

@@ -3,6 +3,7 @@
     ${NAME}            the variable; an error where it is not set
     ${NAME:-default}   the variable, or `default` where it is not set or empty
     ${NAME:?message}   the variable, or an error that says `message` where it is not set or empty
+    ${secret:NAME}     a secret of the secret store, in the value of a secret key; see `deferred`
     $$                 a dollar sign
 
 A value that is one `${…}` and nothing else is read as a YAML scalar, so that `port: ${PORT}` is a
@@ -14,10 +15,12 @@ import re
 from collections.abc import Mapping
 
 from proxy.config import keys, source
+from proxy.config.deferred import NAME, Deferred, Reference, refuse
 from proxy.config.draft import Draft, KeyPath, Plain, Scalar
 
 _DOLLAR = re.compile(r"\$(?:\$|\{([^{}]*)\})?")
-_FORMS = "${NAME}, ${NAME:-default}, ${NAME:?message} and $$ (a dollar sign)"
+_FORMS = "${NAME}, ${NAME:-default}, ${NAME:?message}, ${secret:NAME} and $$ (a dollar sign)"
+_STORED = re.compile(rf"\$\{{secret:({NAME})\}}")
 _INSIDE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:(:[-?])([^$]*))?", re.ASCII)
 
 
@@ -25,12 +28,6 @@ def expand(draft: Draft, environ: Mapping[str, str]) -> None:
     """Replace every `${…}` in the values that the file gave."""
     for name, value in draft.data.items():
         draft.data[name] = _expanded(draft, (name,), value, environ)
-
-
-def refuse_stored(text: str) -> None:
-    """Raise ValueError where `text` names a stored secret: taken literally it would be sent on."""
-    if text.startswith("enc2:") or "${secret:" in text:
-        raise ValueError("the secret store is not part of this version; use ${ENV} or …_file")
 
 
 def _expanded(draft: Draft, key: KeyPath, value: Plain, environ: Mapping[str, str]) -> Plain:
@@ -47,15 +44,29 @@ def _expanded(draft: Draft, key: KeyPath, value: Plain, environ: Mapping[str, st
 
 def _text(draft: Draft, key: KeyPath, text: str, environ: Mapping[str, str]) -> Scalar:
     try:
-        refuse_stored(text)
+        if keys.is_secret(key):
+            return _secret(text, environ)
+        refuse(text)
         whole = _DOLLAR.fullmatch(text)
         expanded = _DOLLAR.sub(lambda match: _replacement(match, environ), text)
-        if whole and whole[1] is not None and not keys.is_secret(key):
-            return source.scalar(expanded)
+        return source.scalar(expanded) if whole and whole[1] is not None else expanded
     except ValueError as error:
         draft.refuse(key, str(error))
         return None
-    return expanded
+
+
+def _secret(text: str, environ: Mapping[str, str]) -> str | Deferred:
+    parts: list[str | Reference] = []
+    end = 0
+    for match in _DOLLAR.finditer(text):
+        stored = _STORED.fullmatch(match[0])
+        parts.append(text[end : match.start()])
+        parts.append(Reference(stored[1]) if stored else _replacement(match, environ))
+        end = match.end()
+    parts.append(text[end:])
+    if any(isinstance(part, Reference) for part in parts):
+        return Deferred([part for part in parts if part])
+    return "".join(map(str, parts))
 
 
 def _replacement(match: re.Match[str], environ: Mapping[str, str]) -> str:

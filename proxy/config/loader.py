@@ -1,8 +1,9 @@
 """From a file and an environment to a valid configuration, or to every reason why not.
 
 The order: the text becomes a draft, the environment goes over it, `${…}` is replaced, secrets are
-read from their files, and the model judges what has come of it. With `overlay`, `sidegate explain`
-asks what a change would do. ConfigError, with exit code 78, is the only exception.
+read from their files, and the model judges what has come of it. What lies in the secret store stays
+open until `resolved`. With `overlay`, `sidegate explain` asks what a change would do. ConfigError,
+with exit code 78, is the only exception.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from proxy.actions import Json
-from proxy.config import environment, interpolation, messages, secret_files, source
+from proxy.config import environment, interpolation, messages, secret_files, source, stored
+from proxy.config.deferred import Lookup
 from proxy.config.draft import Draft, KeyPath, Plain, Position, at, dotted, unusable
 from proxy.config.model import Config
 from proxy.decision import ConfigError
@@ -39,6 +41,12 @@ class Loaded:
     def secret_files(self) -> Mapping[str, str]:
         """The files that secrets were read from, by the dotted keys that name them."""
         return {dotted(key): path for key, path in self._draft.files.items()}
+
+    @property
+    def encrypted(self) -> tuple[str, ...]:
+        """The keys, dotted, whose values are `enc2:` values."""
+        found = stored.references(self._draft.data)
+        return tuple(dotted(key) for key, reference in found if reference.encrypted)
 
     def origin(self, key: str) -> str:
         """Where `key`, dotted, was given: `sidegate.yaml:7`, `env SIDEGATE_…` or `overlay`.
@@ -97,15 +105,31 @@ def parse(text: str, name: str, environ: Mapping[str, str]) -> Loaded:
     environment.override(draft, environ)
     interpolation.expand(draft, environ)
     secret_files.read_all(draft)
+    stored.defer(draft)
+    return _judged(draft)
+
+
+def resolved(loaded: Loaded, lookup: Lookup) -> Loaded:
+    """`loaded` with the secrets of the secret store in the place of what names them.
+
+    `lookup` is given a NAME, or an `enc2:` value; it raises LookupError where there is none, and
+    ValueError where it cannot be read. What has come of it is judged again.
+    """
+    draft = _copied(loaded)
+    stored.resolve(draft, lookup)
     return _judged(draft)
 
 
 def overlay(loaded: Loaded, changes: Mapping[str, Json]) -> Loaded:
     """`loaded` with `changes` over it: mappings merge, all else replaces, `${…}` has no meaning."""
-    base = loaded._draft  # noqa: SLF001 - the draft is private to this module
-    draft = Draft(base.name, positions=dict(base.positions), files=dict(base.files))
-    draft.data = _merged(draft, (), base.data, changes)
+    draft = _copied(loaded)
+    draft.data = _merged(draft, (), draft.data, changes)
     return _judged(draft)
+
+
+def _copied(loaded: Loaded) -> Draft:
+    base = loaded._draft  # noqa: SLF001 - the draft is private to this module
+    return Draft(base.name, base.data, dict(base.positions), files=dict(base.files))
 
 
 def _merged(

@@ -12,12 +12,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from proxy.config.auditing import AuditConfig
 from proxy.config.channels import ChannelsConfig
 from proxy.config.commands import Commands
+from proxy.config.deferred import Checked, any_secret
 from proxy.config.listening import AdminConfig, GatewayConfig, MetricsConfig
 from proxy.config.moments import Moment, moment
 from proxy.config.presets import Preset
 from proxy.config.principals import Principals
+from proxy.config.protection import ProtectionConfig
 from proxy.config.reach import IGNORED, AllowedRoots, Domain, IgnorePattern
 from proxy.config.runtime import DockerConfig, RuntimeConfig
 from proxy.config.section import Section, raise_all, wrong
@@ -107,7 +110,7 @@ class StateConfig(Section):
     """sqlite:///FILE, relative to state_dir; redis://HOST, rediss:// or unix:///FILE: replicas."""
     username: Line | None = None
     """The user at a Redis or Valkey server; null: its default."""
-    password: SecretStr | None = None
+    password: Annotated[SecretStr, Checked(any_secret)] | None = None
     """The password at a Redis or Valkey server; better in a file of its own: password_file."""
 
     @property
@@ -119,15 +122,10 @@ class StateConfig(Section):
 class SecretsConfig(Section):
     """How what is kept is kept from whoever reads the disk."""
 
+    encrypt: bool = True
+    """Whether secrets are encrypted where they are stored; false: plain, for their owner alone."""
     key_file: FilePath = ".secret_key"
-    """The master key, relative to state_dir; made at the first start, with mode 0600."""
-
-
-class AuditConfig(Section):
-    """The record of what was granted and denied."""
-
-    path: FilePath = "audit.jsonl"
-    """The file, relative to state_dir."""
+    """The master key, relative to state_dir; made at the first start where there is none."""
 
 
 class Config(Section):
@@ -149,6 +147,7 @@ class Config(Section):
     """Tools by name or pattern: the upstream's, commands to run, changes to those built in."""
     runtime: RuntimeConfig = RuntimeConfig()
     secrets: SecretsConfig = SecretsConfig()
+    protection: ProtectionConfig = ProtectionConfig()
     state: StateConfig = StateConfig()
     audit: AuditConfig = AuditConfig()
     channels_config: ChannelsConfig = ChannelsConfig()
@@ -194,3 +193,4 @@ class Config(Section):
         yield ("state", "url"), self.state.path
         yield ("secrets", "key_file"), self.secrets.key_file
         yield ("audit", "path"), self.audit.path
+        yield ("protection", "rules_file"), self.protection.rules_file

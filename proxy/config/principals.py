@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from proxy.config.deferred import Checked
 from proxy.config.section import Section, raise_all, wrong
 from proxy.config.text import Form
 from proxy.config.web import ScopePath
@@ -41,7 +42,7 @@ class PrincipalConfig(Section):
 
     role: Literal["client", "agent"] = "client"
     """client: tools, webhook and routes; agent: tools alone."""
-    token: Annotated[SecretStr, AfterValidator(_token)]
+    token: Annotated[SecretStr, Checked(_token)]
     """The bearer token; better in a file of its own: token_file."""
     routes: Annotated[tuple[ScopePath, ...], Field(strict=False)] | None = None
     """Paths that it may use, a last /* for all that lies beneath; null: all of its role."""
@@ -52,13 +53,13 @@ class PrincipalConfig(Section):
 
 
 def _distinct(principals: Mapping[str, PrincipalConfig]) -> Mapping[str, PrincipalConfig]:
-    seen: dict[str, str] = {}
+    seen: dict[SecretStr, str] = {}
     problems = []
     for name, section in principals.items():
-        token = section.token.get_secret_value()
-        if token in seen:
-            problems.append(wrong((name, "token"), f"is the token of {seen[token]}, too"))
-        seen[token] = name
+        if section.token in seen:
+            other = seen[section.token]
+            problems.append(wrong((name, "token"), f"is the token of {other}, too"))
+        seen[section.token] = name
     raise_all(problems)
     return principals
 

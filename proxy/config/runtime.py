@@ -6,8 +6,9 @@ A tool may have a container of its own kind: what its entry says goes before wha
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
+from proxy.config.deferred import Checked
 from proxy.config.section import Section, raise_all, wrong
 from proxy.config.text import EngineRuntime, Folder, Form, Image, UserAndGroup, VariableName
 
@@ -27,7 +28,7 @@ def _text(value: SecretStr) -> SecretStr:
     return value
 
 
-Variables = Mapping[VariableName, Annotated[SecretStr, AfterValidator(_text)]]
+Variables = Mapping[VariableName, Annotated[SecretStr, Checked(_text)]]
 
 
 class ToolDockerConfig(Section):

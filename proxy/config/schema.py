@@ -12,8 +12,9 @@ from proxy.config.model import Config
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ABOUT = (
     "The configuration of Sidegate. A value may also be given as ${ENV}, ${ENV:-default} or "
-    "${ENV:?message}, and every single value by a variable such as SIDEGATE_GATEWAY__PORT. This "
-    "schema sees only the file, so it reports ${…} where anything but text is expected."
+    "${ENV:?message}, that of a secret as ${secret:NAME} or enc2:…, and every single value by a "
+    "variable such as SIDEGATE_GATEWAY__PORT. This schema sees only the file, so it reports ${…} "
+    "where anything but text is expected."
 )
 
 Schema = dict[str, Any]

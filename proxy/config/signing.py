@@ -13,6 +13,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from proxy.config.deferred import Checked
+
 _LEAST, _MOST = 8, 1024
 # The points of small order of Curve25519, the sign bit cleared: under such a "key", all zeros among
 # them, signatures can be made without a private key (Cremers, Jackson: Prime, Order Please, 2019).
@@ -77,13 +79,13 @@ def ed25519_key(text: str) -> bytes:
     return key
 
 
-def _checked(key: Callable[[str], bytes]) -> AfterValidator:
+def _checked(key: Callable[[str], bytes]) -> Checked:
     def check(value: SecretStr) -> SecretStr:
         text = value.get_secret_value().strip()
         key(text)
         return SecretStr(text)
 
-    return AfterValidator(check)
+    return Checked(check)
 
 
 def _public(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from proxy.config.address import LOOPBACK, BindHost, Host, Port
+from proxy.config.deferred import Checked
 from proxy.config.draft import KeyPath
 from proxy.config.listening import Networks, Origin
 from proxy.config.section import Section, raise_all, wrong
@@ -43,8 +44,8 @@ def _command(text: str) -> str:
     return text
 
 
-Token = Annotated[SecretStr, AfterValidator(_token)]
-EnvValue = Annotated[SecretStr, AfterValidator(_variable)]
+Token = Annotated[SecretStr, Checked(_token)]
+EnvValue = Annotated[SecretStr, Checked(_variable)]
 Command = Annotated[Line, AfterValidator(_command)]
 
 

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 
 from proxy.config.address import host
+from proxy.config.deferred import Checked
 from proxy.config.text import Form
 
 _SEGMENT = r"[A-Za-z0-9._~!$&'()+,=:@-]+"
@@ -96,4 +97,4 @@ HeaderName = Annotated[
     Form(r"[!#$%&'*+.^`|~0-9A-Za-z-]+", "a header name, without '_'"),
     AfterValidator(_settable),
 ]
-HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
+HeaderValue = Annotated[SecretStr, Checked(_header_value)]

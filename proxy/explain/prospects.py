@@ -16,7 +16,6 @@ from proxy.exchange import Principal, Role
 from proxy.explain.citations import deciding_key
 from proxy.explain.remedies import Refusal, remedy
 from proxy.explain.ruleset import Ruleset
-from proxy.protection.redactor import RULES
 from proxy.reasons import Layer, Reason
 
 ALLOW, DENY, ASK = "allow", "deny", "ask"
@@ -107,8 +106,10 @@ def execution(ruleset: Ruleset, call: ToolCall, *, reached: bool) -> Prospect:
 
 def redaction(*, reached: bool) -> Prospect:
     """Layer 5: what is taken out of the answer."""
-    rules = ", ".join(RULES[:-1])
-    reason = f"What looks like a secret ({rules}), or is one of Sidegate's, is masked."
+    reason = (
+        "What has the format of a provider's secret, stands under a key such as password or token,"
+        " or is held by Sidegate, is masked."
+    )
     return Prospect(Layer.PROTECTION, ALLOW if reached else NOT_REACHED, reason)
 
 

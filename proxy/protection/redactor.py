@@ -3,98 +3,180 @@
 import asyncio
 import functools
 import re
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
 from proxy.actions import Headers, Json
-from proxy.decision import Allow, Decision, Malformed
-from proxy.duplex import Closing, Socket, SocketEvent
-from proxy.exchange import Clean, Content, Document, Frame, Raw, Role, Stream
+from proxy.decision import Allow, Decision
+from proxy.duplex import Socket
+from proxy.exchange import Clean, Content, Document, Raw, Role, Stream
+from proxy.protection.cleaner import Cleaner
+from proxy.protection.compiled import Rules
+from proxy.protection.detector import Detector
 from proxy.protection.finder import Finder, Secret
-from proxy.protection.rules import OWN, Rules, compile_rules
-from proxy.protection.scrubber import Scrubber, masked, rule_name
-from proxy.protocols.strict_json import dumps, loads
+from proxy.protection.held import Held
+from proxy.protection.keyed import LABELS
+from proxy.protection.masks import HELD, Masks
+from proxy.protection.placeholders import Placeholders
+from proxy.protection.rule import shipped
+from proxy.protection.streams import messages, scrubbed
+from proxy.protection.structure import walk
 
-RULES = ("token", "api-key", "password", "secret", "bearer", "held")
-
-_OPAQUE = ("image/", "audio/", "video/", "font/")
-_MIN_VALUE = 6
-_PIECE = 4096
 _HEAVY = 65536
+OWN_RULE = "zeroclaw-token"
+"""The rule for the tokens that Sidegate makes."""
+
+_OWN = re.compile(r"z[co]_[0-9a-f]{64}")
+
+
+@functools.cache
+def shipped_rules() -> Rules:
+    """Our own rules, compiled."""
+    return Rules(shipped())
+
+
+@functools.cache
+def _own() -> Rules:
+    """The one rule for the tokens that Sidegate makes, which no text may show."""
+    return Rules(tuple(rule for rule in shipped(("providers",)) if rule.id == OWN_RULE))
 
 
 class Redactor:
     """Layer 5. `held` are the values that must never be seen outside."""
 
-    def __init__(self, held: Iterable[str]) -> None:
-        self._held = tuple(held)
-        self._rules = compile_rules(self._held)
-        self._held_only = compile_rules(self._held, patterns=False)
-        self._finder = Finder(self._held)
-        self._compiled_with = functools.lru_cache(maxsize=16)(self._compile_with)
+    def __init__(
+        self,
+        held: Iterable[str],
+        rules: Rules | None = None,
+        masks: Masks | None = None,
+    ) -> None:
+        self._rules = rules or shipped_rules()
+        self._masks = masks or Masks()
+        self._placeholders: Placeholders | None = None
+        self._sent: Callable[[Socket], Socket] = lambda socket: socket
+        self.hold(held)
+
+    def serve(self, placeholders: Placeholders | None, sent: Callable[[Socket], Socket]) -> None:
+        """From now on, show these placeholders, and let `sent` look at what clients say."""
+        self._placeholders, self._sent = placeholders, sent
+
+    def hold(self, held: Iterable[str]) -> None:
+        """From now on, these are the values that must never be seen."""
+        self._values = tuple(held)
+        self._finder = Finder(self._values)
+        self._held_by = functools.lru_cache(maxsize=16)(self._held_with)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All that a finding may be called, `held` the last."""
+        own = dict.fromkeys((*LABELS, *(rule.id for rule in self._rules.rules)))
+        return (*(label for label in own if label != HELD), HELD)
 
     async def redact(self, raw: Raw) -> Decision[Clean]:
         """What may be sent of a raw answer."""
-        principal = raw.grant.principal
-        rules = self._rules_for(principal.presented)
-        if raw.content.masked and principal.role is Role.OPERATOR:
-            rules = self._held_only  # the patterns would hide what the operator decides on
-        tally: Counter[str] = Counter()
-        issued = principal.issued
+        cleaner = self._cleaner(raw)
+        issued = raw.grant.principal.issued
         match raw.content:
             case Document(value=value, status=status):
                 issued = raw.content.issued or issued
-                if _weight(value) > _HEAVY:  # in a thread, so that nobody else waits for it
-                    value = await asyncio.to_thread(_walk, value, rules, tally)
-                else:
-                    value = _walk(value, rules, tally)
-                content: Content = Document(value, status)
-            case Stream(frames=frames) as stream:
-                if not _opaque(stream):
-                    frames = _scrub(frames, rules, tally)
-                headers = self._headers(stream.headers, rules, tally)
+                shown, cleaner = await self._shown(raw, value, cleaner)
+                content: Content = Document(shown, status)
+            case Stream() as stream:
+                frames = scrubbed(stream, cleaner, self._exact(raw, cleaner))
+                headers = self._headers(raw, stream.headers, cleaner)
                 content = Stream(stream.status, headers, frames, stream.release)
             case Socket(events=events) as socket:
-                headers = self._headers(socket.headers, rules, tally)
-                content = replace(socket, headers=headers, events=_heard(events, rules, tally))
+                headers = self._headers(raw, socket.headers, cleaner)
+                sent = self._sent(socket)
+                content = replace(sent, headers=headers, events=messages(events, cleaner))
             case _ as unreachable:
                 assert_never(unreachable)
-        return Allow(Clean(content, issued, raw.replayed, tally))
+        return Allow(Clean(content, issued, raw.replayed, cleaner.tally))
 
     def text(self, text: str) -> str:
         """A short text for the audit log, whole."""
-        return _text(text, self._rules, Counter())
+        return self.cleaner().text(text)
+
+    def walk(self, value: Json) -> tuple[Json, Mapping[str, int]]:
+        """A JSON value without its secrets, and how many of which there were."""
+        cleaner = self.cleaner()
+        return walk(value, cleaner), cleaner.tally
+
+    def cleaner(self) -> Cleaner:
+        """What takes the secrets out of anything that is nobody's in particular."""
+        return Cleaner(Detector(self._rules, self._held(None)), self._masks)
 
     def find(self, text: str, key: str = "") -> list[Secret]:
         """The secrets of a text that an operator decides on, and nothing else than secrets."""
         return self._finder.find(text, key)
 
-    def _headers(self, headers: Headers, rules: Rules, tally: Counter[str]) -> Headers:
-        """Header values scrubbed like any text. A cookie that is set is the client's to have."""
-        return Headers(
-            tuple(
-                (name, _text(value, self._held_only if _is_cookie(name) else rules, tally))
-                for name, value in headers
-            )
-        )
+    async def _shown(self, raw: Raw, value: Json, cleaner: Cleaner) -> tuple[Json, Cleaner]:
+        """A document as it is shown, and what counted; without placeholders that would not do."""
+        shown = await _walked(value, cleaner)
+        if self._placeholders is None:
+            return shown, cleaner
+        settle = functools.partial(self._placeholders.settled, raw.grant, value, shown)
+        heavy = _weight(value) > _HEAVY
+        settled = await asyncio.to_thread(settle) if heavy else settle()
+        if settled is not None:
+            return settled.value, cleaner
+        cleaner = self._cleaner(raw, stands_in=False)
+        return await _walked(value, cleaner), cleaner
 
-    def _rules_for(self, presented: str | None) -> Rules:
-        """The rules for one caller, whose own credential must not come back to anybody either.
+    def _cleaner(self, raw: Raw, *, stands_in: bool = True) -> Cleaner:
+        """What takes the secrets out of an answer.
 
-        The tokens that Sidegate makes have a rule already; rules of one's own cost megabytes.
+        Of what has been masked for an operator only what is held: rules would hide what is decided.
         """
-        if presented is None or re.fullmatch(OWN, presented):
-            return self._rules
-        return self._compiled_with(presented)
+        principal = raw.grant.principal
+        decided = raw.content.masked and principal.role is Role.OPERATOR
+        masks = self._masks
+        if self._placeholders is not None and stands_in and isinstance(raw.content, Document):
+            mask = functools.partial(self._placeholders.mask, raw.grant)
+            masks = replace(masks, placeholder=mask)
+        rules = _own() if decided else self._rules
+        return Cleaner(Detector(rules, self._held(principal.presented)), masks)
 
-    def _compile_with(self, presented: str) -> Rules:
-        return compile_rules((*self._held, presented))
+    def _exact(self, raw: Raw, cleaner: Cleaner) -> Cleaner:
+        """What takes out only what is held or made here, and counts it with the rest."""
+        detector = Detector(_own(), self._held(raw.grant.principal.presented))
+        return Cleaner(detector, self._masks, cleaner.tally)
+
+    def _headers(self, raw: Raw, headers: Headers, cleaner: Cleaner) -> Headers:
+        """The fields as they may be seen. A cookie that is set is the client's to have."""
+        exact = self._exact(raw, cleaner)
+        fields = (
+            _field(name, value, exact if name.lower() == "set-cookie" else cleaner)
+            for name, value in headers
+        )
+        return Headers(tuple(field for field in fields if field is not None))
+
+    def _held(self, presented: str | None) -> Held:
+        """What is held for one caller. The tokens that Sidegate makes have a rule already."""
+        return self._held_by(None if presented and _OWN.fullmatch(presented) else presented)
+
+    def _held_with(self, presented: str | None) -> Held:
+        """What is held for one caller, whose own credential must not come back to anybody."""
+        return Held((*self._values, *([presented] if presented else ())))
 
 
-def _is_cookie(name: str) -> bool:
-    return name.lower() == "set-cookie"
+def _field(name: str, value: str, cleaner: Cleaner) -> tuple[str, str] | None:
+    """A header field without secrets; None where its very name is one.
+
+    The name may tell of a secret, as a member of an object or as a line of text.
+    """
+    masked = cleaner.member(name, value)
+    line = cleaner.text(f"{name}: {value if masked is None else masked}")
+    begins, _, shown = line.partition(": ")
+    return (name, shown if masked is None else masked) if begins == name else None
+
+
+async def _walked(value: Json, cleaner: Cleaner) -> Json:
+    """A JSON value; a large one in a thread, so that nobody else waits for it."""
+    if _weight(value) > _HEAVY:
+        return await asyncio.to_thread(walk, value, cleaner)
+    return walk(value, cleaner)
 
 
 def _weight(value: Json) -> int:
@@ -104,110 +186,3 @@ def _weight(value: Json) -> int:
     if isinstance(value, Mapping):
         return sum(len(key) + _weight(member) for key, member in value.items())
     return sum(map(_weight, value)) if isinstance(value, list | tuple) else 1
-
-
-def _opaque(stream: Stream) -> bool:
-    """Media that is not text. SVG is."""
-    kind = (stream.headers.get("content-type") or "").strip().lower()
-    return kind.startswith(_OPAQUE) and not kind.startswith("image/svg")
-
-
-def _pieces(data: bytes) -> Iterator[bytes]:
-    return (data[at : at + _PIECE] for at in range(0, len(data), _PIECE))
-
-
-async def _scrub(
-    frames: AsyncIterator[Frame], rules: Rules, tally: Counter[str]
-) -> AsyncIterator[Frame]:
-    """Every channel through a scrubber of its own. A broken stream shows nothing more."""
-    scrubbers: dict[str, Scrubber] = {}
-    async for frame in frames:
-        scrubber = scrubbers.setdefault(frame.channel, Scrubber(rules, tally))
-        for piece in _pieces(frame.data):
-            data = scrubber.scrub(piece, final=False)
-            if data:
-                yield Frame(frame.channel, data)
-            await asyncio.sleep(0)  # a text full of secrets is slow, and others must not wait
-        if frame.final:
-            rest = scrubbers.pop(frame.channel).scrub(b"", final=True)
-            yield Frame(frame.channel, rest, final=True)
-    for channel, scrubber in scrubbers.items():
-        data = scrubber.scrub(b"", final=True)
-        if data:
-            yield Frame(channel, data)
-
-
-async def _heard(
-    events: AsyncIterator[SocketEvent], rules: Rules, tally: Counter[str]
-) -> AsyncIterator[SocketEvent]:
-    """Every message of a socket, each on its own, and why it closes."""
-    async for event in events:
-        if isinstance(event, Closing):
-            yield replace(event, reason=_text(event.reason, rules, tally))
-        else:
-            yield await _message(event, rules, tally)
-
-
-async def _message(message: str | bytes, rules: Rules, tally: Counter[str]) -> str | bytes:
-    """A message, scrubbed; a large one where nobody waits for it."""
-    if len(message) > _HEAVY:
-        return await asyncio.to_thread(_whole, message, rules, tally)
-    return _whole(message, rules, tally)
-
-
-def _whole(message: str | bytes, rules: Rules, tally: Counter[str]) -> str | bytes:
-    """A message: a text, which a binary one may be too, or bytes like those of a body."""
-    if isinstance(message, str):
-        return _spoken(message, rules, tally)
-    try:
-        text = message.decode()
-    except UnicodeDecodeError:
-        return Scrubber(rules, tally).scrub(message, final=True)
-    return _spoken(text, rules, tally).encode()
-
-
-def _spoken(text: str, rules: Rules, tally: Counter[str]) -> str:
-    """A text that may be JSON, and then stays JSON; as it came where there is no secret in it."""
-    found: Counter[str] = Counter()
-    try:
-        walked = _walk(loads(text.encode()), rules, found)
-    except Malformed:
-        return _text(text, rules, tally)
-    tally.update(found)
-    return dumps(walked).decode() if found else text
-
-
-def _walk(value: Json, rules: Rules, tally: Counter[str]) -> Json:
-    """A JSON value with its strings scrubbed, keys and structure kept."""
-    if isinstance(value, str):
-        return _text(value, rules, tally)
-    if isinstance(value, Mapping):
-        members: dict[str, Json] = {}
-        for key, member in value.items():
-            name = _text(key, rules, tally)
-            while name in members:  # two keys that are masked alike are still two
-                name += "*"
-            members[name] = _member(key, member, rules, tally)
-        return members
-    if isinstance(value, list | tuple):
-        return [_walk(item, rules, tally) for item in value]
-    return value
-
-
-def _member(key: str, value: Json, rules: Rules, tally: Counter[str]) -> Json:
-    """A member of an object, whose key may say that its value is a secret."""
-    found = rules.key.search(key.encode())
-    if found is None:
-        return _walk(value, rules, tally)
-    if isinstance(value, list | tuple):
-        return [_member(key, item, rules, tally) for item in value]
-    counts = isinstance(value, int | float) and rule_name(found) == "token"  # max_tokens: 100000
-    if isinstance(value, bool | Mapping) or value is None or counts or len(str(value)) < _MIN_VALUE:
-        return _walk(value, rules, tally)
-    tally[rule_name(found)] += 1
-    return masked(str(value).encode("utf-8", "replace")).decode("utf-8", "replace")
-
-
-def _text(text: str, rules: Rules, tally: Counter[str]) -> str:
-    data = text.encode("utf-8", "surrogatepass")
-    return Scrubber(rules, tally).scrub(data, final=True).decode("utf-8", "replace")

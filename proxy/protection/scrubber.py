@@ -1,102 +1,120 @@
 """Take the secrets out of a text that comes in pieces.
 
 A machine that is fed and gives back; any cutting of the text gives the same output. It holds back
-what a longer text could still turn into a match: the last unfinished line, and of that no more than
-the longest match, so that its memory is bounded and a line that ends is never delayed.
+no more than what a longer text could still turn into a secret: its memory is bounded, and what
+surely holds none goes on at once.
 """
 
 from collections import Counter
+from typing import Protocol
 
-from proxy.protection.rules import KEYS, TAILS, Expression, Rules, Span
-
-MARK = b"*[REDACTED]"
-_PREFIX = 4
-_PREFIX_FROM = 20  # shorter values keep nothing: four of their characters would say too much
-_TAILS = {kind: Expression(pattern) for kind, pattern in TAILS.items()}
-_KINDS = ("held", "own", *TAILS)
+from proxy.protection.detector import CONTEXT, Cursor, Detector, Finding
+from proxy.protection.expression import Expression
+from proxy.protection.held import Held
+from proxy.protection.masks import Masks
+from proxy.protection.pem import KeyBody
+from proxy.protection.rule import TAIL_UNIT
 
 
 class Scrubber:
-    """One channel of text."""
+    """One channel of text. `tally` counts what is found, by label.
 
-    def __init__(self, rules: Rules, tally: Counter[str]) -> None:
-        self._rules = rules
+    `whole`: the text comes in one piece, so that every secret is known to its end.
+    """
+
+    def __init__(
+        self, detector: Detector, masks: Masks, tally: Counter[str], *, whole: bool = False
+    ) -> None:
+        self._detector = detector
+        self._masks = masks
         self._tally = tally
-        self._text = b""
-        self._tail: str | None = None  # the kind of value whose rest is being swallowed
+        self._whole = whole
+        self._text = b""  # what came, from CONTEXT bytes before what was not yet shown
+        self._at = 0  # where the latter begins
+        self._tail: _Tail | None = None
+
+    @property
+    def held_back(self) -> int:
+        """How much is kept of what came, in bytes."""
+        return len(self._text)
 
     def scrub(self, data: bytes, *, final: bool) -> bytes:
         """What may be shown of the text so far; with `final`, all of the rest."""
-        self._text += data
+        text = self._text = self._text + data
+        limit = len(text) if final else self._detector.boundary(text)
+        cursor = Cursor(self._detector, text, limit)
         shown: list[bytes] = []
-        safe = len(self._text) if final else self._safe_length()
-        at = self._swallow(0, final=final)
+        at = self._swallow(self._at, final=final)
         while self._tail is None:
-            found = self._rules.expression.search(self._text, at)
-            if found is None or found[""][0] >= safe:
-                shown.append(self._text[at:safe])
-                at = max(at, safe)
+            found = cursor.next(at)
+            if found is None:
+                shown.append(text[at : cursor.limit])
+                at = max(at, cursor.limit)
                 break
-            at = self._swallow(self._mask(found, at, shown), final=final)
-        self._text = self._text[at:]
+            at = self._mask(found, at, shown, final=final)
+        keep = max(0, at - CONTEXT)
+        self._text, self._at = text[keep:], at - keep
         return b"".join(shown)
 
-    def _safe_length(self) -> int:
-        """Up to where no text to come can change what matches."""
-        line = self._text.rfind(b"\n") + 1
-        return max(line, len(self._text) - self._rules.longest, 0)
-
     def _swallow(self, at: int, *, final: bool) -> int:
-        """Pass over the rest of a value that is longer than its pattern, as far as it is there."""
+        """Pass over the rest of a secret that is longer than its match, as far as it is there."""
         if self._tail is None:
             return at
-        end = _TAILS[self._tail].match_end(self._text, at)
-        # At the end of the text, or before the beginning of an escape there, more may come.
-        if final or self._text[end : end + 4].strip(b"\\"):
+        at, ended = self._tail.swallow(self._text, at, final=final)
+        if ended or final:
             self._tail = None
+        return at
+
+    def _mask(self, found: Finding, at: int, shown: list[bytes], *, final: bool) -> int:
+        """Show the text from `at` with the secret that was found masked; where to go on."""
+        self._tail = _tail(found, self._detector.held)
+        end = self._swallow(found.end, final=final)
+        known = end if self._whole else found.end
+        whole = self._whole or found.tail is None
+        secret = self._text[found.start : known]
+        mask = self._masks.mask(found.label, secret, public=found.public, whole=whole)
+        quote = _quote(found.quote)
+        shown += (self._text[at : found.start], quote, mask, quote)
+        self._tally[found.label] += 1
         return end
 
-    def _mask(self, found: dict[str, Span], at: int, shown: list[bytes]) -> int:
-        """Show the text from `at` with the value that was found masked; where to go on."""
-        kind = next(name for name in _KINDS if name in found)
-        start, end = found[kind]
-        if _is_word(kind, self._text[start:end], self._text[end : end + 1]):
-            shown.append(self._text[at:end])
-            return end
-        mask = MARK if kind == "held" else masked(self._text[start:end])
-        if kind == "bare" and "quote" in found:
-            quote = _quote(self._text[slice(*found["quote"])])
-            mask = quote + mask + quote  # a number in JSON becomes a string
-        shown += (self._text[at:start], mask)
-        self._tally[rule_name(found)] += 1
-        self._tail = kind if kind in TAILS else None
-        return end
+
+class _Tail(Protocol):
+    def swallow(self, text: bytes, at: int, *, final: bool) -> tuple[int, bool]: ...
+
+
+class _Run:
+    """What goes on as an expression says, and all that is held and begins in it."""
+
+    def __init__(self, expression: Expression, held: Held) -> None:
+        self._expression = expression
+        self._held = held
+
+    def swallow(self, text: bytes, at: int, *, final: bool) -> tuple[int, bool]:
+        """Up to where it goes in the text, and whether that is all of it."""
+        end = self._expression.match_end(text, at)
+        known = len(text) if final else self._held.opened(text)
+        while (held := self._held.search(text, at, end)) and held[0] < min(end, known):
+            if held[1] > known:
+                known = held[0]
+            elif held[1] > end:
+                return held[1], True
+            at = held[1]
+        if end > known:
+            return known, False
+        return end, final or len(text) - end >= TAIL_UNIT or text[end : end + 1].isspace()
+
+
+def _tail(found: Finding, held: Held) -> _Tail | None:
+    match found.tail:
+        case None:
+            return None
+        case Expression() as expression:
+            return _Run(expression, held)
+        case _:
+            return KeyBody()
 
 
 def _quote(quote: bytes) -> bytes:
     """The quote that closed a key, less backslashes that were the end of the key itself."""
-    return quote if len(quote) % 2 == 0 else quote[-1:]
-
-
-def _is_word(kind: str, value: bytes, after: bytes) -> bool:
-    """Whether a match is a call, an index or prose after all."""
-    if kind == "bare":
-        return after in (b"(", b"[")
-    return kind == "bearer" and len(value) < _PREFIX_FROM and value.rstrip(b".-").isalpha()
-
-
-def masked(value: bytes) -> bytes:
-    """What is shown of a secret: its first four characters where they say little, and the mark."""
-    keeps = len(value) >= _PREFIX_FROM and _plain(value[:_PREFIX])
-    return (value[:_PREFIX] if keeps else b"") + MARK
-
-
-def rule_name(found: dict[str, Span]) -> str:
-    """The name of the rule that matched, as the metrics show it."""
-    named = next((name for name in (*KEYS, "bearer", "held") if name in found), "token")
-    return named.replace("_", "-")
-
-
-def _plain(prefix: bytes) -> bool:
-    """Whether a prefix may be cut off without breaking an escape or a character."""
-    return all(byte < 0x80 and (chr(byte).isalnum() or byte in b"_-") for byte in prefix)
+    return quote if len(quote) % 2 == 0 or not quote else quote[-1:]

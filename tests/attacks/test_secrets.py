@@ -6,6 +6,8 @@ Each row goes out as a document, as a stream in one piece, and as a stream byte 
 import base64
 import gzip
 import json
+import random
+import string
 from collections import Counter
 
 import pytest
@@ -16,8 +18,8 @@ from proxy.decision import Allow
 from proxy.exchange import Clean, Content, Document, Raw, Stream
 from proxy.protection.redactor import Redactor
 
-SECRET = "Zx9-kQ27_vLm4.Tr8w"
-LONG = "sk-proj-" + "aB3dE6gH" * 20
+SECRET = "Zx9kQ27-vLm4_Tr8w"
+LONG = "sk-proj-" + "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=160))
 OWN = "zc_" + "0123456789abcdef" * 4
 HELD = "upstream-key-7c3b9e"
 LINES = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END KEY-----"
@@ -85,7 +87,7 @@ async def sent(content: Content) -> tuple[str, Counter[str]]:
         pytest.param(f"INFO refreshed token={SECRET} in 84ms", SECRET, "token", id="a log"),
         pytest.param(f"\x1b[32mtoken={SECRET}\x1b[0m", SECRET, "token", id="a log in colour"),
         # sizes
-        pytest.param(f"API_KEY={LONG}", LONG[4:], "api-key", id="a long one"),
+        pytest.param(f"API_KEY={LONG}", LONG[4:], "openai-key", id="a long one"),
         pytest.param(f"token={'aB3d' * 5000}", "aB3daB3d", "token", id="one without end"),
         pytest.param(f"TOKEN = {SECRET}" + " " * 4000, SECRET, "token", id="one before blanks"),
         pytest.param("x" * 5000 + f"token={SECRET}", SECRET, "token", id="one after a long line"),
@@ -94,8 +96,12 @@ async def sent(content: Content) -> tuple[str, Counter[str]]:
         pytest.param("password: 'pä$$ wörd-日本-1'", "wörd-日本-1", "password", id="not ASCII"),
         pytest.param('{"password": "p\\u00e4\\"\\\\\\n-1234"}', "-1234", "password", id="escapes"),
         # Sidegate's own
-        pytest.param(f"it is {OWN}.", OWN[4:], "token", id="a token of Sidegate's in prose"),
-        pytest.param(f"zc_{OWN}", OWN[4:], "token", id="a token of Sidegate's after its prefix"),
+        pytest.param(
+            f"it is {OWN}.", OWN[4:], "zeroclaw-token", id="a token of Sidegate's in prose"
+        ),
+        pytest.param(
+            f"zc_{OWN}", OWN[4:], "zeroclaw-token", id="a token of Sidegate's after its prefix"
+        ),
         pytest.param(f"say {HELD}.", HELD, "held", id="a registered value"),
         pytest.param(f"x{HELD}x", HELD, "held", id="a registered value inside a word"),
         pytest.param(f"a\n{LINES}\nb", "MIIEvQIBADANBgkq", "held", id="a registered file"),

@@ -22,6 +22,12 @@ def test_of_what_is_meant_nothing_is_told() -> None:
     assert told("{}") == []
 
 
+def test_secrets_in_plain_text_are_told() -> None:
+    (caution,) = told("secrets: {encrypt: false}")
+
+    assert caution.endswith("secrets.encrypt is false")
+
+
 @pytest.mark.parametrize("key", ["auto_approve", "always_ask"])
 @pytest.mark.parametrize(
     "name",

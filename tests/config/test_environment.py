@@ -42,6 +42,7 @@ def overridden(environ: dict[str, str], text: str = FILE) -> Draft:
         # a secret is taken as it is
         ("UPSTREAM__HEADERS__X_API_KEY", "0123", ("upstream", "headers", "X-Api-Key"), "0123"),
         ("UPSTREAM__HEADERS__X_API_KEY", "a: [#", ("upstream", "headers", "X-Api-Key"), "a: [#"),
+        ("UPSTREAM__HEADERS__X_API_KEY", "enc2:0", ("upstream", "headers", "X-Api-Key"), "enc2:0"),
         # a dollar sign in the environment is a dollar sign
         ("STATE_DIR", "/${HOME}", ("state_dir",), "/${HOME}"),
     ],
@@ -141,8 +142,9 @@ def test_variable_that_overrides_nothing_is_an_error(variable: str, message: str
         ("GATEWAY__PORT", "[", "is not one YAML value"),
         ("GATEWAY__HOST", "a # b", "put it in quotes"),
         ("GATEWAY__ALLOWED_HOSTS", "a", "a list cannot be given in the environment"),
-        ("UPSTREAM__HEADERS__A", "Bearer ${secret:a}", "not part of this version"),
-        ("UPSTREAM__HEADERS__A", "enc2:0123", "not part of this version"),
+        ("UPSTREAM__HEADERS__A", "Bearer ${secret:a}", "has a meaning in the file only"),
+        ("GATEWAY__HOST", "${secret:a}", "only the value of a secret key may be ${secret:NAME}"),
+        ("GATEWAY__HOST", "enc2:0123", "only the value of a secret key may be ${secret:NAME}"),
         ("TOOLS__A_B__EFFECT", "read", "stands for several entries: a-b, a.b"),
     ],
 )

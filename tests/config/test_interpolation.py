@@ -3,6 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.config import interpolation, source
+from proxy.config.deferred import Deferred, Reference
+from proxy.config.draft import Plain, at
 
 ENVIRON = {
     "PORT": "3000",
@@ -79,9 +81,9 @@ def test_value_is_expanded(text: str, value: object) -> None:
         ("${NONE:?give it}", "the variable NONE is not set: give it"),
         ("${EMPTY:?give it}", "the variable EMPTY is not set: give it"),
         ("${LIST}", "is not one single value; lists and mappings belong in the file"),
-        ("${secret:agent}", "the secret store is not part of this version; use ${ENV} or …_file"),
-        ("Bearer ${secret:agent}", "the secret store is not part of this version; use"),
-        ("enc2:abcdef", "the secret store is not part of this version; use"),
+        ("${secret:agent}", "only the value of a secret key may be ${secret:NAME} or enc2:…"),
+        ("Bearer ${secret:agent}", "only the value of a secret key may be ${secret:NAME}"),
+        ("enc2:abcdef", "only the value of a secret key may be ${secret:NAME} or enc2:…"),
     ],
 )
 def test_value_that_cannot_be_had_is_refused(text: str, message: str) -> None:
@@ -105,6 +107,46 @@ def test_secret_stays_the_text_that_it_is() -> None:
     interpolation.expand(draft, ENVIRON)
 
     assert draft.data == {"upstream": {"headers": {"X-A": "3000", "X-B": "[1, 2]"}}}
+
+
+def header(text: str) -> Plain:
+    draft = source.read("upstream: {headers: {X-A: x}}", "f")
+    draft.data = {"upstream": {"headers": {"X-A": text}}}
+    interpolation.expand(draft, ENVIRON)
+    assert draft.is_refused(("upstream", "headers", "X-A")) == bool(draft.problems)
+    return at(draft.data, ("upstream", "headers", "X-A"))
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("${secret:agent}", [Reference("agent")]),
+        ("Bearer ${secret:agent}", ["Bearer ", Reference("agent")]),
+        ("${secret:a}:${secret:b}", [Reference("a"), ":", Reference("b")]),
+        ("${WORD} $${x} ${secret:a.b-c_1}", ["text", " ", "$", "{x} ", Reference("a.b-c_1")]),
+        # what came from the environment is not looked through
+        ("${DOLLAR}${secret:a}", ["${WORD}$$", Reference("a")]),
+    ],
+)
+def test_stored_secret_of_a_secret_key_stays_open(text: str, parts: list[str | Reference]) -> None:
+    assert header(text) == Deferred(parts)
+
+
+def test_dollar_signs_keep_their_meaning_beside_stored_secrets() -> None:
+    assert header("$${secret:agent}") == "${secret:agent}"
+    assert header("${secret:-fallback}") == "fallback"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("${secret:}", "${secret:1a}", "${secret: a}", "${secret:a }", "${secret:a:-x}"),
+        *("${secret:a/b}", "${secret:ä}", "${secret:a", "$secret:a", "${Secret:a}"),
+        f"${{secret:{'a' * 65}}}",
+    ],
+)
+def test_what_is_no_name_of_a_stored_secret_is_refused(text: str) -> None:
+    assert header(text) is None
 
 
 def test_values_are_found_wherever_they_are() -> None:

@@ -220,6 +220,92 @@ def test_origin_of_a_key(key: str, origin: str) -> None:
     assert parse(ORIGINS, {"SIDEGATE_METRICS__PORT": "1"}).origin(key) == origin
 
 
+STORED = """\
+upstream:
+  headers: {Authorization: "Bearer ${secret:agent}"}
+principals:
+  a: {token: "${secret:token}"}
+"""
+SEALED = "enc2:" + "ab" * 40
+
+
+def test_loading_opens_no_secret_and_resolving_does() -> None:
+    secrets = {"agent": "s3cret$$", "token": "t" * 32}
+    loaded = parse(STORED)
+    found = loader.resolved(loaded, secrets.__getitem__)
+
+    assert found.config.upstream.headers["Authorization"].get_secret_value() == "Bearer s3cret$$"
+    assert found.config.principals["a"].token.get_secret_value() == "t" * 32
+    assert found.origin("principals.a.token") == "sidegate.yaml:4"
+    assert "s3cret" not in repr(found)
+    with pytest.raises(ConfigError):
+        loaded.config.principals["a"].token.get_secret_value()
+
+
+def test_what_is_resolved_is_judged_and_not_repeated() -> None:
+    secrets = {"agent": "CANARY\n", "token": "CANARY"}
+    with pytest.raises(ConfigError) as caught:
+        loader.resolved(parse(STORED), secrets.__getitem__)
+
+    headers, token = caught.value.problems
+    assert headers.startswith(
+        "sidegate.yaml:2:13: upstream.headers.Authorization: must be printable"
+    )
+    assert token.startswith("sidegate.yaml:4:7: principals.a.token: must be 32 to 512")
+    assert "CANARY" not in str(caught.value)
+
+
+def test_every_secret_that_is_missing_is_told_at_once() -> None:
+    secrets: dict[str, str] = {}
+    with pytest.raises(ConfigError) as caught:
+        loader.resolved(parse(STORED), secrets.__getitem__)
+
+    headers, token = caught.value.problems
+    assert headers.startswith("sidegate.yaml:2:13: upstream.headers.Authorization: ")
+    assert headers.endswith("there is no secret agent: sidegate secrets set agent")
+    assert token.startswith("sidegate.yaml:4:7: principals.a.token: ")
+    assert token.endswith("there is no secret token: sidegate secrets set token")
+
+
+def test_without_stored_secrets_nothing_is_looked_up() -> None:
+    loaded = parse(ORIGINS)
+
+    assert loader.resolved(loaded, {"": ""}.__getitem__) == loaded
+    assert loaded.encrypted == ()
+
+
+def test_encrypted_values_may_come_from_anywhere_and_are_known(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(f"{SEALED}\n")
+    text = (
+        f"upstream: {{headers: {{X-A: '${{A}}', X-B_file: '{tmp_path}/token', X-C: '{SEALED}'}}}}"
+    )
+    loaded = parse(text, {"A": SEALED, "SIDEGATE_UPSTREAM__HEADERS__X_D": SEALED})
+    found = loader.resolved(loaded, {SEALED: "opened"}.__getitem__)
+
+    assert sorted(loaded.encrypted) == [f"upstream.headers.X-{name}" for name in "ABCD"]
+    assert [value.get_secret_value() for value in found.config.upstream.headers.values()] == [
+        "opened"
+    ] * 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["gateway: {host: '${secret:a}'}", f"gateway: {{host: '{SEALED}'}}", "x: '${secret:a}'"],
+)
+def test_no_other_key_takes_a_stored_secret(text: str) -> None:
+    (problem,) = problems(text)
+
+    assert problem.startswith("sidegate.yaml:1:")
+    assert problem.endswith("only the value of a secret key may be ${secret:NAME} or enc2:…")
+
+
+def test_overlay_keeps_stored_secrets() -> None:
+    loaded = parse(STORED)
+    changed = loader.overlay(loaded, {"gateway": {"port": 2}})
+
+    assert changed.config.upstream == loaded.config.upstream
+
+
 def test_overlay_merges_mappings_and_replaces_the_rest() -> None:
     loaded = parse(ORIGINS)
     changed = loader.overlay(

@@ -2,6 +2,7 @@
 
 import yaml
 
+from proxy.config import loader
 from proxy.config.masked import effective, secret_values
 from proxy.config.model import Config
 
@@ -71,6 +72,21 @@ def test_a_masked_secret_tells_not_even_its_length() -> None:
 
 def test_what_is_not_set_is_told_from_what_is_masked() -> None:
     assert yaml.safe_load(effective(Config()))["state"]["password"] is None
+
+
+def test_stored_secrets_are_shown_by_their_names_and_are_not_known() -> None:
+    sealed = "enc2:" + "ab" * 40
+    text = (
+        f"upstream: {{headers: {{X-A: 'Bearer ${{secret:agent}}', X-B: '{sealed}', X-C: plain}}}}"
+    )
+    config = loader.parse(text, "f", {}).config
+
+    assert yaml.safe_load(effective(config))["upstream"]["headers"] == {
+        "X-A": "**********${secret:agent}",
+        "X-B": "enc2:**********",
+        "X-C": "**********",
+    }
+    assert list(secret_values(config)) == ["plain"]
 
 
 def test_order_is_that_of_the_documentation() -> None:

@@ -75,9 +75,10 @@ DEFAULTS: dict[str, Plain] = {
             "max_concurrent": 8,
         },
     },
-    "secrets": {"key_file": ".secret_key"},
+    "secrets": {"encrypt": True, "key_file": ".secret_key"},
+    "protection": {"rules_file": None, "scan_requests": "none", "style": "prefix", "styles": {}},
     "state": {"url": "sqlite:///sidegate.db", "username": None, "password": None},
-    "audit": {"path": "audit.jsonl"},
+    "audit": {"path": "audit.jsonl", "max_file_mb": 64, "max_files": 10},
     "channels_config": {
         "webhook": None,
         "telegram": None,
@@ -247,8 +248,8 @@ def test_value_is_refused(key: str, value: object) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *("model", "egress", "mcp_servers", "protection", "console"),
-        *("secrets.encrypt", "autonomy.max_cost_per_day"),
+        *("model", "egress", "mcp_servers", "console"),
+        *("secrets.vault", "autonomy.max_cost_per_day"),
         *("admin.require_pairing", "metrics.public_url"),
     ],
 )

@@ -96,7 +96,7 @@ def test_beside_each_secret_there_is_a_file() -> None:
         (name, key.removesuffix("_file"))
         for name, part in found["$defs"].items()
         for key in part.get("properties", {})
-        if key.endswith("_file") and key != "key_file"
+        if key.endswith("_file") and key not in {"key_file", "rules_file"}
     }
 
     assert files == secrets

@@ -208,13 +208,15 @@ async def test_what_reaches_the_agent_is_nobodys_credential(front: Open) -> None
     ("said", "shown"),
     [
         pytest.param(f"key {SECRET} ok", f"key {MASKED} ok", id="in a text"),
-        pytest.param(f'{{"a": "{SECRET}"}}', f'{{"a":"{MASKED}"}}', id="in JSON"),
+        pytest.param(f'{{"a": "{SECRET}"}}', f'{{"a": "{MASKED}"}}', id="in JSON"),
         pytest.param(
             '{"password": "hunter2hunter2", "n": 1.50}',
-            '{"password":"*[REDACTED]","n":1.5}',
+            '{"password": "*[REDACTED]", "n": 1.50}',
             id="under a name in JSON",
         ),
-        pytest.param(f'{{"a": "\\u007a{SECRET[1:]}"}}', f'{{"a":"{MASKED}"}}', id="in disguise"),
+        pytest.param(
+            f'{{"a": "\\u007a{SECRET[1:]}"}}', f'{{"a": "\\u007a{MASKED[1:]}"}}', id="in disguise"
+        ),
         pytest.param(
             f'{{"a":1,"a":"{SECRET}"}}', f'{{"a":1,"a":"{MASKED}"}}', id="in JSON of two meanings"
         ),

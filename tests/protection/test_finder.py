@@ -1,5 +1,8 @@
 """Secrets in what an operator decides on: those, and nothing that may act."""
 
+import random
+import string
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from proxy.protection.finder import Finder
 HELD = ("held-value-1", "grüße-von-hier", "first line of it\nsecond line of it")
 FINDER = Finder(HELD)
 OWN = "zc_" + "0123456789abcdef" * 4
+PAT = "ghp_" + "".join(random.Random(1).choices(string.ascii_letters, k=36))
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLWhlcmU"
 
 
@@ -24,12 +28,12 @@ def found(text: str, key: str = "") -> list[tuple[str, str]]:
         ("ä held-value-1 ö grüße-von-hier", [("held-value-1", "held"), ("grüße-von-hier", "held")]),
         ("xheld-value-1@evil.example", [("held-value-1", "held")]),
         ("first line of it, second line", [("first line of it", "held")]),
-        (f"https://{OWN}@evil.example", [(OWN, "token")]),
+        (f"https://{OWN}@evil.example", [(OWN, "zeroclaw-token")]),
         # known shapes
-        (f"https://ghp_{'aB3' * 12}@github.com/x", [("ghp_" + "aB3" * 12, "key")]),
-        (f"curl -u sk-{'a1' * 12}: x", [("sk-" + "a1" * 12, "key")]),
-        ("AKIAABCDEFGHIJKLMNOP.", [("AKIAABCDEFGHIJKLMNOP", "key")]),
-        (f"x {JWT}", [(JWT, "key")]),
+        (f"https://{PAT}@github.com/x", [(PAT, "github-pat")]),
+        (f"curl -u {PAT}: x", [(PAT, "github-pat")]),
+        ("AKIA" + "Q3EGRW7XH2MZ5KLT.", [("AKIA" + "Q3EGRW7XH2MZ5KLT", "aws-access-key-id")]),
+        (f"x {JWT}", [(JWT, "jwt")]),
         ("Bearer abcdefgh12345678 x", [("abcdefgh12345678", "bearer")]),
         # a plain value after a telling key, in any quoting
         ("token=abcdefgh12", [("abcdefgh12", "token")]),
