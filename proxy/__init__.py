@@ -14,13 +14,15 @@ stops at the first refusal. `exchange` holds the values that pass from one to th
 Modules stand on floors and import only from floors below; layers never import each other.
 
     0  reasons decision scope actions duplex exchange what is said
-    1  config beneath process seal limits websocket what is stood upon
+    1  config beneath process enc2 seal limits      what is stood upon
+       websocket
     2  protocols state                              the wire and the memory
     3  network authentication authorization isolation protection
     4  trace metrics audit hints running readiness  what is known of it
-       places mounting runtimes operator routes pipeline delivery
-       detached resumption upkeep
+       places unsealing redaction mounting runtimes operator routes
+       pipeline delivery detached resumption upkeep
     5  server connection listeners sockets guard    the edge
-    6  app assembly admin logs limiters explain     put together
+    6  app assembly settings admin logs limiters    put together
+       explain
     7  cli
 """

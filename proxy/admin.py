@@ -17,8 +17,8 @@ from proxy.authentication.tokens import TokenBook
 from proxy.authorization.approvals import Approvals
 from proxy.authorization.stops import Stops
 from proxy.config.listening import reachable
+from proxy.config.loader import Loaded
 from proxy.config.masked import secret_values
-from proxy.config.model import Config
 from proxy.decision import Allow, Denied, Deny, Malformed
 from proxy.exchange import Clock, Document
 from proxy.metrics import Metrics
@@ -32,10 +32,10 @@ from proxy.protocols.strict_json import dumps, loads
 from proxy.reasons import Layer, Reason
 from proxy.routes import OPERATIONS
 from proxy.running import Running
-from proxy.seal import Seal
-from proxy.state.opening import open_seal, open_store
+from proxy.state.opening import open_store
 from proxy.state.owner import Ownership
 from proxy.state.store import Store
+from proxy.unsealing import Unsealed, unseal
 
 _SECONDS = 30.0
 _LONGEST_EVENT = 1 << 23  # a snapshot is one line
@@ -49,7 +49,7 @@ _NOT_NOW = frozenset(
 class Admin:
     """What an operator may ask of the state, running or not."""
 
-    config: Config
+    loaded: Loaded
     places: Places
     clock: Clock
 
@@ -100,10 +100,11 @@ class Admin:
     async def _operations(self, stack: AsyncExitStack) -> Operations:
         """The operations on the state itself."""
         stack.callback(Ownership(self.places.folder).release)
-        key = open_seal(self.places.key, self.places.database)
-        store = await open_store(self.config.state, self.places.folder, key)
+        unsealed = unseal(self.loaded, os.environ, self.clock)
+        config = unsealed.loaded.config
+        store = await open_store(config.state, self.places.folder, unsealed.seal)
         stack.push_async_callback(store.aclose)
-        gateway, admin = self.config.gateway, self.config.admin
+        gateway, admin = config.gateway, config.admin
         return Operations(
             store,
             TokenBook(store.tokens, self.clock),
@@ -121,16 +122,17 @@ class Admin:
             ),
             lambda: None,
             _never,
-            self._desk(store, key),
+            self._desk(store, unsealed),
             _no_answer,
         )
 
-    def _desk(self, store: Store, key: Seal) -> Desk:
+    def _desk(self, store: Store, unsealed: Unsealed) -> Desk:
         """Nobody waits here, and no session goes on."""
-        approvals = Approvals(store.asks, store.grants, key, self.clock, "", "")
+        approvals = Approvals(store.asks, store.grants, unsealed.seal, self.clock, "", "")
         stops = Stops(store.stops, self.clock, self.places.stop)
-        redactor = Redactor(secret_values(self.config))
-        names = Names.of(self.config, store.tokens, self.clock)
+        config = unsealed.loaded.config
+        redactor = Redactor([*secret_values(config), *unsealed.secrets.values().values()])
+        names = Names.of(config, store.tokens, self.clock)
         return Desk.of(approvals, stops, Running(), redactor.find, names)
 
     async def _ask(self, verb: str, subject: str, wish: Mapping[str, Json]) -> Json:

@@ -53,6 +53,7 @@ class App:
     sandbox: Sandbox
     cautions: tuple[str, ...]
     ports: dict[str, int]
+    keep_holding: Callable[[], Coroutine[None, None, None]]
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,6 +65,7 @@ class App:
             await self._announce()
             self.begin(stack, self._survey())
             self.begin(stack, look_after(self.operations.tokens, self.server.running))
+            self.begin(stack, self.keep_holding())
             self.begin(stack, self.deliveries.run())
             self.begin(stack, self.detached.run())
             self.begin(stack, self.operations.desk.halts.enforce())

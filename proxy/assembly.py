@@ -14,30 +14,25 @@ import structlog
 
 from proxy import logs
 from proxy.app import App, admin_url, gateway_url
-from proxy.audit import STRANGERS_EACH_MINUTE, AuditFile, AuditLog
+from proxy.audit import STRANGERS_EACH_MINUTE, AuditLog
 from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
-from proxy.authentication.tokens import Machine, TokenBook, hash_token
 from proxy.authorization.approvals import Approvals, boot_of
 from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.shell.parser import CommandParser, find_parser
 from proxy.authorization.stops import Stops
 from proxy.config.loader import Loaded
-from proxy.config.masked import secret_values
 from proxy.config.model import Config
-from proxy.connection import Limits
 from proxy.delivery import Deliveries
 from proxy.detached import Detached
-from proxy.exchange import Role
 from proxy.explain.explainer import Explainer
 from proxy.explain.ruleset import in_force
 from proxy.hints import Hints
 from proxy.isolation.answers import Answers
 from proxy.isolation.inbox import DurableInbox
 from proxy.isolation.native.probe import Finding
-from proxy.isolation.once import Keeping, Once
+from proxy.isolation.once import Once
 from proxy.isolation.upstream import Upstream
-from proxy.isolation.upstream.session import Limits as UpstreamLimits
 from proxy.isolation.workspace import WorkspaceFiles
 from proxy.limiters import keys_of, limiters, tool_limiter
 from proxy.limits import Share
@@ -53,15 +48,23 @@ from proxy.places import Places, open_workspace
 from proxy.places import cautions as places_cautions
 from proxy.protection.redactor import Redactor
 from proxy.readiness import Readiness
+from proxy.redaction import keep_holding, open_redactor, open_requests
 from proxy.routes import Table, tables
 from proxy.running import Running
 from proxy.runtimes import Setting, open_sandbox, room_of, said_of
 from proxy.runtimes import cautions as runtime_cautions
-from proxy.scope import Scope
 from proxy.server import Server
-from proxy.state.opening import cautions, open_seal, open_store
+from proxy.settings import (
+    audit_of,
+    keeping_of,
+    limits_of,
+    token_book,
+    upstream_headers,
+    upstream_limits,
+)
+from proxy.state.opening import cautions, open_store
 from proxy.state.owner import Ownership
-from proxy.state.store import Store
+from proxy.unsealing import Unsealed, unseal
 
 log = structlog.get_logger()
 
@@ -100,11 +103,9 @@ async def build(
     isolation: Finding | None = None,
 ) -> App:
     """Everything made once, each to be given back in reverse."""
-    config, places = loaded.config, Places.of(loaded.config, environ)
-    stack.callback(Ownership(places.folder).release)
-    redactor = Redactor(_held(config))
-    logs.configure(redactor.text)
-    seal = open_seal(places.key, places.database)
+    places = Places.of(loaded.config, environ)
+    unsealed, redactor = _unlocked(stack, places.folder, loaded, environ)
+    loaded, seal, config = unsealed.loaded, unsealed.seal, unsealed.loaded.config
     store = await open_store(config.state, places.folder, seal)
     stack.push_async_callback(store.aclose)
     channels = Channels(
@@ -114,14 +115,12 @@ async def build(
         time.time,
     )
     table_of = tables(config, channels)
-    metrics = Metrics(VERSION, _route_names(table_of))
-    audit = AuditFile(places.audit, metrics.audit_failed)
+    metrics = Metrics(VERSION, _route_names(table_of), redactor.labels)
+    audit_file = audit_of(config, places.audit, seal, store.instance, metrics)
+    stack.push_async_callback(audit_file.aclose)
+    audit = AuditLog(audit_file, time.time, redactor.text)
     stack.push_async_callback(audit.aclose)
-    observers = (
-        AuditLog(audit, time.time, redactor.text),
-        metrics,
-        Hints(time.time),
-    )
+    observers = (audit, metrics, Hints(time.time))
     workspace = open_workspace(loaded, environ)
     if workspace is not None:
         stack.callback(workspace.close)
@@ -130,27 +129,25 @@ async def build(
     log.info("isolation", commands=said_of(isolation))
     sandbox = open_sandbox(setting, isolation, room, metrics)
     stack.push_async_callback(sandbox.aclose)
-    upstream = Upstream(config.upstream.url, _upstream_headers(config), _upstream_limits(config))
+    upstream = Upstream(config.upstream.url, upstream_headers(config), upstream_limits(config))
     stack.push_async_callback(upstream.aclose)
     metrics.watch("upstream_up", "Whether the agent could be reached last.", lambda: upstream.up)
     rates = limiters(config, store)
     metrics.watch("ratelimit_keys", "Keys with a rate of their own.", keys_of(rates))
     tunnel = Tunnel(config.tunnel, environ, lambda sentence: log.info("tunnel", about=sentence))
-    once = Once(store.once, seal, time.time, _keeping(config))
+    once = Once(store.once, seal, time.time, keeping_of(config))
     stack.push_async_callback(once.aclose)
     pairing = Pairing(store.codes, store.links, time.time)
-    tokens = _token_book(config, store)
+    tokens = token_book(config, store)
     running, woken = Running(once), asyncio.Event()
     boot = boot_of(store.instance, uuid.uuid4().hex)
     approvals = Approvals(store.asks, store.grants, seal, time.time, store.instance, boot)
     stops = Stops(store.stops, time.time, places.stop)
-    desk = Desk.of(
-        approvals, stops, running, redactor.find, Names.of(config, store.tokens, time.time)
-    )
+    policy = build_policy(config, CommandParser(find_parser()), workspace)
+    requests = open_requests(config, policy, redactor, seal.mac)
+    names = Names.of(config, store.tokens, time.time)
+    desk = Desk.of(approvals, stops, running, requests.hiding(redactor.find), names)
     metrics.watch("approvals_pending", "Calls that wait.", lambda: desk.feed.pending)
-    parser = CommandParser(find_parser())
-    policy = build_policy(config, parser, workspace)
-    explainer = Explainer(in_force(loaded, policy), stops.refusal)
     ports: dict[str, int] = {}
     readiness = Readiness((store, tunnel, sandbox, upstream), _absent(config, workspace), time.time)
     stack.push_async_callback(readiness.aclose)
@@ -172,7 +169,7 @@ async def build(
         woken.set,
         rates["pair"].clear,
         desk,
-        explainer.explain,
+        Explainer(in_force(loaded, policy), stops.refusal).explain,
     )
     services = Services(
         rates,
@@ -190,6 +187,7 @@ async def build(
         Answers(store.asks, seal, time.time),
         approvals,
         stops,
+        requests,
     )
     pipeline = build_pipeline(config, services, policy)
     deliveries = Deliveries(
@@ -201,7 +199,7 @@ async def build(
         observers,
         running,
         metrics,
-        _limits(config),
+        limits_of(config),
         redactor.text,
         Share(STRANGERS_EACH_MINUTE, time.time),
     )
@@ -222,7 +220,19 @@ async def build(
             *runtime_cautions(setting, isolation),
         ),
         ports,
+        partial(keep_holding, redactor, unsealed, environ),
     )
+
+
+def _unlocked(
+    stack: AsyncExitStack, folder: str, loaded: Loaded, environ: Mapping[str, str]
+) -> tuple[Unsealed, Redactor]:
+    """The state folder as ours alone, with its secrets, and the log that tells none of them."""
+    stack.callback(Ownership(folder).release)
+    unsealed = unseal(loaded, environ, time.time)
+    redactor = open_redactor(unsealed, folder, environ)
+    logs.configure(redactor.text)
+    return unsealed, redactor
 
 
 def _route_names(table_of: Mapping[str, Table]) -> tuple[str, ...]:
@@ -230,62 +240,6 @@ def _route_names(table_of: Mapping[str, Table]) -> tuple[str, ...]:
     return (*sorted({route.name for route in rows}), "inbox", "none")
 
 
-def _limits(config: Config) -> Limits:
-    section = config.gateway
-    return Limits(
-        section.max_body_bytes,
-        section.header_timeout_secs,
-        section.request_timeout_secs,
-        section.keepalive_timeout_secs,
-        section.max_connections,
-        section.max_connections_per_peer,
-    )
-
-
-def _keeping(config: Config) -> Keeping:
-    section = config.gateway
-    return Keeping(
-        section.idempotency_max_keys,
-        section.idempotency_ttl_secs,
-        section.idempotency_style == "zeroclaw",
-    )
-
-
-def _token_book(config: Config, store: Store) -> TokenBook:
-    machines = tuple(
-        Machine(
-            name,
-            hash_token(section.token.get_secret_value()),
-            Role(section.role),
-            Scope(section.routes, section.tools, section.level),
-        )
-        for name, section in config.principals.items()
-    )
-    listed = tuple(bytes.fromhex(digest) for digest in config.gateway.paired_tokens)
-    return TokenBook(store.tokens, time.time, listed, machines)
-
-
 def _absent(config: Config, workspace: Workspace | None) -> str | None:
     folder = config.autonomy.workspace_dir
     return None if workspace else f"the workspace {folder} does not exist"
-
-
-def _upstream_headers(config: Config) -> dict[str, str]:
-    return {name: value.get_secret_value() for name, value in config.upstream.headers.items()}
-
-
-def _upstream_limits(config: Config) -> UpstreamLimits:
-    section = config.upstream
-    return UpstreamLimits(
-        section.connect_timeout_secs,
-        section.answer_timeout_secs,
-        section.idle_timeout_secs,
-        section.total_timeout_secs,
-        section.max_connections,
-    )
-
-
-def _held(config: Config) -> list[str]:
-    """Every secret of the configuration, and the credential alone where a scheme precedes it."""
-    values = secret_values(config)
-    return [form for value in values for form in (value, value.rpartition(" ")[2])]

@@ -9,6 +9,7 @@ from proxy.beneath import Opening, best_opening, walk_beneath
 from proxy.config.cautions import cautions as config_cautions
 from proxy.config.loader import Loaded
 from proxy.config.model import Config
+from proxy.state.opening import MASTER_KEY_FILE
 
 SOCKET = "admin.sock"
 STOP = "STOP"
@@ -50,10 +51,18 @@ def own_files(loaded: Loaded, environ: Mapping[str, str]) -> Mapping[str, str]:
         "the configuration": loaded.name,
         "the database": places.database,
         "the master key": places.key,
+        f"the file of {MASTER_KEY_FILE}": environ.get(MASTER_KEY_FILE) or None,
         "the audit log": places.audit,
         **{f"the file of {key}": path for key, path in loaded.secret_files.items()},
     }
     return {what: os.path.realpath(file) for what, file in files.items() if file is not None}
+
+
+def _beside_audit(loaded: Loaded, environ: Mapping[str, str]) -> set[str]:
+    """What lies beside the audit log and belongs to it."""
+    log = os.path.realpath(Places.of(loaded.config, environ).audit)
+    names = ("head", "head.new", *range(1, loaded.config.audit.max_files + 1))
+    return {f"{log}.{name}" for name in names}
 
 
 def open_workspace(
@@ -64,7 +73,7 @@ def open_workspace(
     `opening`: how files are opened beneath it; None: as well as this kernel can.
     """
     section = loaded.config.autonomy
-    own = set(own_files(loaded, environ).values())
+    own = {*own_files(loaded, environ).values(), *_beside_audit(loaded, environ)}
     folder = os.path.realpath(section.workspace_dir)
     around = {file for file in own if os.path.commonpath((folder, file)) == file}
     forbidden = (*section.forbidden_paths, *(own - around))

@@ -5,15 +5,22 @@ was sealed for one purpose is noise to another. A key that does not fit fails lo
 ever read as if it had been written in the clear.
 """
 
+import contextlib
+import errno
 import hashlib
 import hmac
 import os
+import re
 import secrets
+import stat
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from proxy import enc2
 
 _KEY = 32
 _NONCE = 12
@@ -43,10 +50,37 @@ class Seal:
         """What proves `data` to whoever has the key, and tells it to nobody else: 32 bytes."""
         return hmac.digest(self._derived(f"mac {purpose}"), data, hashlib.sha256)
 
+    def sign(self, purpose: str, data: bytes) -> bytes:
+        """What proves `data` to whoever has the public key: Ed25519 (RFC 8032), 64 bytes."""
+        return self._signing_key(purpose).sign(data)
+
+    def public_key(self, purpose: str) -> bytes:
+        """The counterpart of `sign`, for everybody to know: 32 bytes."""
+        return self._signing_key(purpose).public_key().public_bytes_raw()
+
+    def encrypt(self, text: str) -> str:
+        """`text` as an `enc2:` value; raises ValueError for what is no text."""
+        return enc2.encrypt(self._key, text)
+
+    def decrypt(self, value: str) -> str:
+        """The text of an `enc2:` or `enc:` value, plain ones as they are; raises ValueError."""
+        return enc2.decrypt(self._key, value)
+
+    def wrap(self, other: "Seal") -> str:
+        """The key of `other` as an `enc2:` value."""
+        return self.encrypt(other._key.hex())  # noqa: SLF001 - of the same class
+
+    def unwrap(self, value: str) -> "Seal":
+        """The counterpart of `wrap`; raises ValueError."""
+        return parse(self.decrypt(value))
+
     @property
     def fingerprint(self) -> str:
         """What tells that a state was written under this key, and nothing of the key."""
         return self.mac("fingerprint", b"").hex()[:32]
+
+    def _signing_key(self, purpose: str) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self._derived(f"sign {purpose}"))
 
     def _cipher(self, purpose: str) -> ChaCha20Poly1305:
         return ChaCha20Poly1305(self._derived(f"seal {purpose}"))
@@ -55,44 +89,100 @@ class Seal:
         return HKDFExpand(SHA256(), _KEY, f"sidegate {purpose}".encode()).derive(self._key)
 
 
-def load(path: str) -> Seal | None:
-    """The key in the file at `path`, None where there is no such file; raises OSError."""
+def is_signed(public_key: bytes, signature: bytes, data: bytes) -> bool:
+    """Whether `signature` was made of `data` by `sign`, under the counterpart of `public_key`."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, data)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def parse(text: str) -> Seal:
+    """The key that `text` is; raises ValueError."""
+    digits = text.strip()
+    if not re.fullmatch(rf"[0-9A-Fa-f]{{{2 * _KEY}}}", digits):
+        raise ValueError(f"holds no key: {2 * _KEY} hexadecimal digits")
+    return Seal(bytes.fromhex(digits))
+
+
+def load(path: str, *, mounted: bool = False) -> Seal | None:
+    """The key in the file at `path`, None where there is no such file.
+
+    `mounted`: an orchestrator put it there, which does so by links, and for all of a container to
+    read. Raises OSError where it cannot be read, ValueError where it is no key, or not ours alone.
+    """
+    kept = 0 if mounted else os.O_NOFOLLOW
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | kept)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ValueError(f"{path} is a link: name the file of the key itself") from error
+        raise
     try:
-        if os.fstat(descriptor).st_mode & 0o077:
-            raise OSError(f"others may read the key in {path}: chmod 600 it")
+        _check(path, os.fstat(descriptor), mounted=mounted)
         text = os.read(descriptor, 256)
     finally:
         os.close(descriptor)
     try:
-        return Seal(bytes.fromhex(text.decode("ascii").strip()))
+        return parse(text.decode("ascii"))
     except ValueError:
-        raise OSError(f"{path} holds no key: 64 hexadecimal digits") from None
+        raise ValueError(f"{path} holds no key: {2 * _KEY} hexadecimal digits") from None
 
 
 def create(path: str) -> Seal:
     """A new key in a file of mode 0600, on the disk before it is used; raises OSError."""
-    key = secrets.token_bytes(_KEY)
     scratch = f"{path}.{secrets.token_hex(4)}"
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    key = _written(scratch)
     try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(key.hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
         os.link(scratch, path)  # never over a key that is there
-        _flush_folder(path)
+        flush_folder(path)
     finally:
         os.unlink(scratch)
-    return Seal(key)
+    return key
 
 
-def _flush_folder(path: str) -> None:
+def prepare(path: str) -> tuple[Seal, str]:
+    """A new key in a file beside `path`, and that file, to be renamed to `path`; raises OSError.
+
+    One that an earlier attempt left is replaced: for one process at a time.
+    """
+    scratch = f"{path}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(scratch)
+    return _written(scratch), scratch
+
+
+def flush_folder(path: str) -> None:
+    """See to it that the name `path` is on the disk; raises OSError."""
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _check(path: str, status: os.stat_result, *, mounted: bool) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} holds no key: it is no regular file")
+    if status.st_uid not in {0, os.geteuid()}:
+        raise ValueError(f"the key in {path} is another user's: chown it")
+    if status.st_mode & (0o022 if mounted else 0o077):
+        who = "change" if mounted else "read"
+        raise ValueError(f"others may {who} the key in {path}: chmod 600 it")
+
+
+def _written(path: str) -> Seal:
+    key = secrets.token_bytes(_KEY)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(key.hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        os.unlink(path)
+        raise
+    return Seal(key)

@@ -17,6 +17,8 @@ from proxy.actions import Json
 from proxy.admin import Admin
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
+from proxy.config import loader
+from proxy.config.loader import Loaded
 from proxy.config.model import Config
 from proxy.decision import Allow, ConfigError, Denied, Deny
 from proxy.exchange import Peer, Principal, Role
@@ -38,15 +40,20 @@ WISH: Mapping[str, Json] = {
 NARROW = Scope(("/tools/*",), ("file_*",), Autonomy.READONLY)
 
 
+def held(config: Config) -> Loaded:
+    """The configuration as from a file; it holds no secret."""
+    return loader.parse(json.dumps(config.model_dump(mode="json")), "sidegate.yaml", {})
+
+
 @pytest.fixture
 def admin(tmp_path: Path) -> Admin:
     """For a state that no Sidegate runs on."""
     config = Config.model_validate({"state_dir": str(tmp_path), "gateway": {"port": 4000}})
-    return Admin(config, Places.of(config, {}), Clock())
+    return Admin(held(config), Places.of(config, {}), Clock())
 
 
 def running(sidegate: Sidegate) -> Admin:
-    return Admin(sidegate.app.config, sidegate.app.places, Clock())
+    return Admin(held(sidegate.app.config), sidegate.app.places, Clock())
 
 
 async def ask(admin: Admin, verb: str, subject: str = "", wish: Any = None) -> Any:
@@ -111,7 +118,7 @@ async def test_a_public_address_is_told_where_there_is_one(tmp_path: Path) -> No
             "admin": {"public_url": "https://admin.example"},
         }
     )
-    admin = Admin(config, Places.of(config, {}), Clock())
+    admin = Admin(held(config), Places.of(config, {}), Clock())
 
     assert (await ask(admin, "pairing-codes.create"))["url"] == "https://agent.example"
     assert (await ask(admin, "links.create"))["url"] == "https://admin.example"

@@ -112,6 +112,15 @@ def test_a_file_that_a_secret_was_read_from_is_our_own(tmp_path: Path) -> None:
         assert files["the file of principals.agent.token_file"] == f"{tmp_path}/token"
 
 
+def test_the_file_of_the_master_key_that_the_environment_names_is_our_own(tmp_path: Path) -> None:
+    environ = {"STATE_DIRECTORY": "/state", "SIDEGATE_MASTER_KEY_FILE": "/run/secrets/key"}
+
+    files = own_files(loaded("{}", f"{tmp_path}/a.yaml"), environ)
+
+    assert files["the file of SIDEGATE_MASTER_KEY_FILE"] == "/run/secrets/key"
+    assert files["the master key"] == "/state/.secret_key"
+
+
 def test_a_link_is_where_it_leads(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")

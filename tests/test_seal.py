@@ -10,7 +10,7 @@ import pytest
 from disks import full
 from kernel import open_files
 
-from proxy import seal
+from proxy import enc2, seal
 from proxy.seal import Seal
 
 KEY = bytes(range(32))
@@ -200,7 +200,7 @@ def test_key_is_sixty_four_hexadecimal_digits(text: str, path: Path) -> None:
     ],
 )
 def test_anything_else_is_no_key_and_is_not_shown(text: str | bytes, path: Path) -> None:
-    with pytest.raises(OSError, match=f"{path} holds no key") as raised:
+    with pytest.raises(ValueError, match=f"{path} holds no key") as raised:
         seal.load(written(path, text))
 
     assert KEY.hex()[:16] not in str(raised.value)
@@ -208,25 +208,96 @@ def test_anything_else_is_no_key_and_is_not_shown(text: str | bytes, path: Path)
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o660, 0o644, 0o777])
 def test_key_that_others_may_touch_is_refused(mode: int, path: Path) -> None:
-    with pytest.raises(OSError, match=f"others may read the key in {path}: chmod 600"):
+    with pytest.raises(ValueError, match=f"others may read the key in {path}: chmod 600"):
         seal.load(written(path, KEY.hex(), mode))
 
 
 def test_what_is_no_file_is_refused_at_once(path: Path) -> None:
     path.mkdir(mode=0o700)
-    with pytest.raises(OSError, match=r"\w"):
+    with pytest.raises(ValueError, match="holds no key"):
         seal.load(str(path))
     path.rmdir()
     os.mkfifo(path, 0o600)
-    with pytest.raises(OSError, match="holds no key"):
+    with pytest.raises(ValueError, match="holds no key"):
         seal.load(str(path))
+
+
+def test_link_is_not_followed(path: Path) -> None:
+    written(path.with_name("other"), KEY.hex())
+    path.symlink_to("other")
+    with pytest.raises(ValueError, match="is a link: name the file of the key itself"):
+        seal.load(str(path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_key_of_another_user_is_refused(path: Path) -> None:
+    os.chown(written(path, KEY.hex()), 12345, -1)
+    for mounted in (False, True):
+        with pytest.raises(ValueError, match="is another user's: chown it"):
+            seal.load(str(path), mounted=mounted)
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o444, 0o644])
+def test_key_that_was_mounted_may_be_a_link_and_readable(mode: int, path: Path) -> None:
+    """As Kubernetes and Docker mount secrets."""
+    written(path.with_name("..data"), KEY.hex(), mode)
+    path.symlink_to("..data")
+
+    loaded = seal.load(str(path), mounted=True)
+    assert loaded is not None
+    assert loaded.fingerprint == Seal(KEY).fingerprint
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_but_nobody_else_may_change_it(mode: int, path: Path) -> None:
+    with pytest.raises(ValueError, match="others may change the key"):
+        seal.load(written(path, KEY.hex(), mode), mounted=True)
+
+
+def test_key_is_prepared_beside_the_one_in_use(path: Path) -> None:
+    old = seal.create(str(path))
+    made, scratch = seal.prepare(str(path))
+    again, _ = seal.prepare(str(path))
+
+    assert len({each.fingerprint for each in (old, made, again)}) == 3
+    assert stat.S_IMODE(os.stat(scratch).st_mode) == 0o600
+    for file, key in ((str(path), old), (scratch, again)):
+        found = seal.load(file)
+        assert found is not None
+        assert found.fingerprint == key.fingerprint
+
+
+# What is written for others.
+
+
+def test_values_of_zeroclaw_are_under_the_key_itself() -> None:
+    value = Seal(KEY).encrypt("text")
+
+    assert Seal(KEY).decrypt(value) == enc2.decrypt(KEY, value) == "text"
+    with pytest.raises(ValueError, match="the master key is another"):
+        Seal(bytes(32)).decrypt(value)
+
+
+def test_key_is_wrapped_under_another() -> None:
+    wrapped = Seal(KEY).wrap(Seal(bytes(32)))
+
+    assert Seal(KEY).unwrap(wrapped).fingerprint == Seal(bytes(32)).fingerprint
+    for seal_, value in ((Seal(bytes(32)), wrapped), (Seal(KEY), Seal(KEY).encrypt("x"))):
+        with pytest.raises(ValueError, match=r"cannot be decrypted|holds no key"):
+            seal_.unwrap(value)
+
+
+@pytest.mark.parametrize("text", ["00 " * 32, "0x" + "00" * 31, "00" * 31 + "0_", "", "00" * 33])
+def test_only_digits_are_a_key(text: str) -> None:
+    with pytest.raises(ValueError, match="holds no key"):
+        seal.parse(text)
 
 
 def test_no_descriptor_stays_open(path: Path) -> None:
     seal.create(str(path))
     seal.load(str(path))
     path.chmod(0o644)
-    with pytest.raises(OSError, match="others"):
+    with pytest.raises(ValueError, match="others"):
         seal.load(str(path))
 
     assert not [file for file in open_files() if file.startswith(str(path.parent))]

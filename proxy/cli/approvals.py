@@ -144,7 +144,7 @@ def revoke(loaded: Loaded, *, grant_id: str, as_json: bool) -> None:
 @json_option
 def watch(loaded: Loaded, *, as_json: bool) -> None:
     """Follow what waits and what is stopped, until interrupted."""
-    admin = Admin(loaded.config, Places.of(loaded.config, os.environ), time.time)
+    admin = Admin(loaded, Places.of(loaded.config, os.environ), time.time)
     finish(_follow(admin, as_json=as_json))
 
 

@@ -2,7 +2,7 @@
 
 Machine output goes to stdout, everything else to stderr. `command` holds what the commands share,
 `operator_cli` and `approvals_cli` those that speak to a running Sidegate, `policy_cli` those that
-ask about its rules.
+ask about its rules, `secrets_cli` those about the secret store, `audit_cli` those about its log.
 """
 
 import asyncio
@@ -12,16 +12,20 @@ import click
 
 from proxy.assembly import VERSION, serve
 from proxy.cli import approvals as approvals_cli
+from proxy.cli import audit as audit_cli
 from proxy.cli import guard as guard_cli
 from proxy.cli import operator as operator_cli
 from proxy.cli import policy as policy_cli
-from proxy.cli.command import UNAVAILABLE, UNSAFE, config_option, configured, fail, finish
+from proxy.cli import secrets as secrets_cli
+from proxy.cli.command import CONFIG, UNAVAILABLE, UNSAFE, config_option, configured, fail, finish
 from proxy.config import masked, schema
 from proxy.config.cautions import cautions
 from proxy.config.loader import Loaded
+from proxy.decision import ConfigError
 from proxy.isolation.native.probe import Finding
 from proxy.network.bind import Binding, bindings, unsafe
-from proxy.places import exposed
+from proxy.places import Places, exposed
+from proxy.redaction import rules_of
 from proxy.runtimes import Setting, find_isolation
 from proxy.runtimes import cautions as runtime_cautions
 
@@ -46,6 +50,8 @@ for command in (
     approvals_cli.resume,
     policy_cli.explain,
     policy_cli.policy,
+    secrets_cli.secrets,
+    audit_cli.audit,
     guard_cli.docker_guard,
 ):
     main.add_command(command)
@@ -63,6 +69,7 @@ def serve_command(loaded: Loaded) -> None:
 @configured
 def check(loaded: Loaded) -> None:
     """Validate the configuration and print it, with secrets masked."""
+    _check_rules(loaded)
     for binding in _safe_bindings(loaded):
         if binding.note:
             click.echo(f"sidegate: {binding.note}", err=True)
@@ -76,6 +83,14 @@ def check(loaded: Loaded) -> None:
 def schema_command() -> None:
     """Print the JSON Schema of the configuration."""
     click.echo(schema.text(), nl=False)
+
+
+def _check_rules(loaded: Loaded) -> None:
+    """Whether the rules for secrets are some."""
+    try:
+        rules_of(loaded.config, Places.of(loaded.config, os.environ).folder)
+    except ConfigError as error:
+        fail(CONFIG, *error.problems)
 
 
 def _isolation(loaded: Loaded) -> Finding | None:

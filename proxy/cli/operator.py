@@ -33,7 +33,7 @@ def ask(
     loaded: Loaded, verb: str, subject: str = "", wish: Mapping[str, Json] | None = None
 ) -> Any:
     """What the operation answers, by the running Sidegate or on the state itself."""
-    admin = Admin(loaded.config, Places.of(loaded.config, os.environ), time.time)
+    admin = Admin(loaded, Places.of(loaded.config, os.environ), time.time)
     return finish(admin.do(verb, subject, wish))
 
 

@@ -15,8 +15,7 @@ class Ownership:
 
     def __init__(self, folder: str) -> None:
         """Make the folder (0700) where it is missing and take it; raises OSError."""
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        _check_ours(folder)
+        prepare(folder)
         self._descriptor = os.open(
             os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
@@ -33,8 +32,12 @@ class Ownership:
         os.close(self._descriptor)
 
 
-def _check_ours(folder: str) -> None:
-    """Whoever may write here could put a database or a socket of their own in our place."""
+def prepare(folder: str) -> None:
+    """Make the state folder (0700) where it is missing; raises OSError where it is not ours.
+
+    Whoever may write here could put a database or a socket of their own in our place.
+    """
+    os.makedirs(folder, mode=0o700, exist_ok=True)
     status = os.stat(folder)
     if status.st_uid not in {0, os.geteuid()} or status.st_mode & 0o022:
         raise OSError(f"others may write to the state folder {folder}: chown it, and chmod go-w it")

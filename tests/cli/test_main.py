@@ -302,3 +302,15 @@ def test_every_command_says_what_it_does() -> None:
     assert isinstance(main, click.Group)
     for command in main.commands.values():
         assert command.get_short_help_str()
+
+
+def test_check_tells_of_rules_that_are_none(tmp_path: Path, config: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[[rules]]\nid = 'x'\nregex = '('\n")
+    with config.open("a") as file:
+        file.write(f"\nprotection: {{rules_file: {rules}}}\n")
+
+    done = sidegate("check", "-c", str(config))
+
+    assert done.exit_code == 78
+    assert "rule x" in done.stderr

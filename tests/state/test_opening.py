@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,8 +12,26 @@ from proxy import seal
 from proxy.config.model import StateConfig
 from proxy.decision import ConfigError
 from proxy.seal import Seal
-from proxy.state.opening import buckets_of, cautions, instance_in, open_seal, open_store
+from proxy.state import secrets_file
+from proxy.state.opening import (
+    MASTER_KEY,
+    MASTER_KEY_FILE,
+    Keys,
+    buckets_of,
+    cautions,
+    instance_in,
+    open_keys,
+    open_store,
+)
+from proxy.state.secrets_file import ROOT, Contents, Entry
 from proxy.state.sqlite.store import SqliteStore
+
+EMPTY: Mapping[str, str] = {}
+
+
+def open_seal(key_file: str, database: str | None) -> Seal:
+    """What the state is sealed under, where the key lies beside it."""
+    return open_keys(os.path.dirname(key_file), key_file, database, {}).state
 
 
 class Folder:
@@ -25,6 +44,16 @@ class Folder:
 
     def seal(self) -> Seal:
         return open_seal(self.key, self.database)
+
+    def keys(
+        self,
+        environ: Mapping[str, str] = EMPTY,
+        *,
+        database: str | None = "sidegate.db",
+        needed: bool = False,
+    ) -> Keys:
+        place = database and str(self.path / database)
+        return open_keys(str(self.path), self.key, place, environ, needed=needed)
 
     async def used(self) -> Seal:
         """The key, once a state was written under it."""
@@ -132,7 +161,7 @@ def test_a_key_file_that_holds_no_key_is_not_replaced(folder: Folder, content: s
     Path(folder.key).write_text(content)
     os.chmod(folder.key, 0o600)
 
-    with pytest.raises(OSError, match="holds no key"):
+    with pytest.raises(ConfigError, match=r"^secrets\.key_file: .* holds no key"):
         folder.seal()
 
     assert Path(folder.key).read_text() == content
@@ -143,7 +172,7 @@ def test_a_key_that_others_may_read_is_none(folder: Folder, mode: int) -> None:
     folder.seal()
     os.chmod(folder.key, mode)
 
-    with pytest.raises(OSError, match="chmod 600"):
+    with pytest.raises(ConfigError, match=r"^secrets\.key_file: others may read .*: chmod 600 it"):
         folder.seal()
 
 
@@ -156,6 +185,126 @@ def test_a_state_on_a_server_has_its_key_here(folder: Folder) -> None:
 def test_a_key_has_no_place_in_a_folder_that_is_not_there(folder: Folder) -> None:
     with pytest.raises(OSError, match="No such file or directory"):
         open_seal(str(folder.path / "none" / "key"), None)
+
+
+# The secrets
+
+
+def written(folder: Folder, key: Seal, contents: Contents | None = None) -> None:
+    secrets_file.write(str(folder.path), key, contents or Contents())
+
+
+def test_where_secrets_are_no_key_is_made(folder: Folder) -> None:
+    written(folder, folder.seal())
+    os.unlink(folder.key)
+
+    with pytest.raises(ConfigError, match=r"is missing, and .*/secrets-.* was written under it"):
+        folder.seal()
+    assert not os.path.exists(folder.key)
+
+
+def test_where_a_server_has_the_state_no_key_is_made_either(folder: Folder) -> None:
+    instance_in(str(folder.path))
+
+    with pytest.raises(ConfigError, match="the state at the server was written under it"):
+        folder.keys(database=None)
+    assert not os.path.exists(folder.key)
+
+
+def test_where_the_configuration_has_encrypted_values_no_key_is_made(folder: Folder) -> None:
+    with pytest.raises(ConfigError, match="the configuration has enc2: values: put there the file"):
+        folder.keys(needed=True)
+    assert not os.path.exists(folder.key)
+
+    folder.seal()
+    assert folder.keys(needed=True).master.fingerprint == folder.seal().fingerprint
+
+
+def test_a_key_that_is_not_that_of_the_secrets_is_refused(folder: Folder) -> None:
+    written(folder, Seal(bytes(32)))
+    seal.create(folder.key)
+
+    with pytest.raises(ConfigError, match="were written under another master key: put it back"):
+        folder.seal()
+
+
+def test_the_state_is_sealed_under_its_own_key_once_the_master_key_was_rotated(
+    folder: Folder,
+) -> None:
+    master, root = folder.seal(), Seal(bytes(32))
+    wrapped = Entry.of(master, ROOT, master.wrap(root), plain=True, moment=0)
+    written(folder, master, Contents(root=wrapped))
+
+    keys = folder.keys()
+    assert (keys.master.fingerprint, keys.state.fingerprint) == (
+        master.fingerprint,
+        root.fingerprint,
+    )
+    assert folder.seal().fingerprint == root.fingerprint
+
+
+def test_a_key_of_the_state_that_was_put_there_by_another_hand_is_refused(folder: Folder) -> None:
+    master = folder.seal()
+    forged = Entry.of(Seal(bytes(32)), ROOT, master.wrap(Seal(bytes(32))), plain=True, moment=0)
+    written(folder, master, Contents(root=forged))
+
+    with pytest.raises(ConfigError, match="was changed, or moved"):
+        folder.seal()
+
+
+# The key in the environment
+
+
+KEY = bytes(range(32)).hex()
+
+
+def test_the_environment_may_have_the_key(folder: Folder) -> None:
+    (folder.path / "mounted").write_text(f"{KEY}\n")
+    for environ in (
+        {MASTER_KEY: KEY},
+        {MASTER_KEY: f" {KEY.upper()}\n"},
+        {MASTER_KEY_FILE: str(folder.path / "mounted")},
+    ):
+        keys = folder.keys(environ)
+        assert keys.given
+        assert keys.master.fingerprint == Seal(bytes.fromhex(KEY)).fingerprint
+    assert os.listdir(folder.path) == ["mounted"]
+
+
+def test_the_same_key_may_be_in_both_places(folder: Folder) -> None:
+    Path(folder.key).write_text(KEY)
+    os.chmod(folder.key, 0o600)
+
+    assert folder.keys({MASTER_KEY: KEY}).master.fingerprint == folder.keys().master.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({MASTER_KEY: ""}, "SIDEGATE_MASTER_KEY holds no key: 64 hexadecimal digits"),
+        ({MASTER_KEY: KEY[:-2]}, "SIDEGATE_MASTER_KEY holds no key: 64 hexadecimal digits"),
+        ({MASTER_KEY: KEY + "00"}, "SIDEGATE_MASTER_KEY holds no key: 64 hexadecimal digits"),
+        ({MASTER_KEY: "g" * 64}, "SIDEGATE_MASTER_KEY holds no key: 64 hexadecimal digits"),
+        ({MASTER_KEY_FILE: ""}, "SIDEGATE_MASTER_KEY_FILE names a file that does not exist"),
+        ({MASTER_KEY_FILE: "/none"}, "SIDEGATE_MASTER_KEY_FILE names a file that does not exist"),
+        ({MASTER_KEY_FILE: "/"}, "/ holds no key: it is no regular file"),
+        ({MASTER_KEY: KEY, MASTER_KEY_FILE: "/none"}, "are both set: keep one"),
+        ({MASTER_KEY: "ff" * 32}, "holds another key than SIDEGATE_MASTER_KEY gives: keep one"),
+    ],
+)
+def test_what_is_no_key_or_another_is_told_and_not_shown(
+    folder: Folder, environ: Mapping[str, str], message: str
+) -> None:
+    if environ == {MASTER_KEY: "ff" * 32}:
+        folder.seal()
+    before = os.listdir(folder.path)
+    with pytest.raises(ConfigError, match=message) as caught:
+        folder.keys(environ)
+
+    (problem,) = caught.value.problems
+    assert problem.startswith("secrets.key_file: ")
+    assert KEY[:16] not in problem
+    assert os.listdir(folder.path) == before
 
 
 # The store
@@ -228,3 +377,15 @@ def test_replicas_that_start_together_have_one_key(tmp_path: Path) -> None:
         keys = list(pool.map(lambda _: open_seal(path, None), range(8)))
 
     assert len({key.fingerprint for key in keys}) == 1
+
+
+async def test_after_a_rotation_the_state_needs_the_file_of_its_secrets(tmp_path: Path) -> None:
+    key_file, database = str(tmp_path / ".secret_key"), str(tmp_path / "state.db")
+    first = seal.create(str(tmp_path / "first"))
+    await SqliteStore(database, first).aclose()
+    seal.create(key_file)
+
+    with pytest.raises(ConfigError, match=r"if keys were rotated, .*secrets-") as caught:
+        open_keys(str(tmp_path), key_file, database, {})
+
+    assert first.fingerprint in caught.value.problems[0]

@@ -1,10 +1,6 @@
-"""The audit log: what must be in it, what never may be, and what happens where it cannot be."""
+"""What must be in the audit log, what never may be, and what is not done without it."""
 
-import asyncio
-import errno
 import json
-import os
-import stat
 from collections import Counter
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
@@ -12,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from auditing import HELD, Written, audit_log
 from doubles import CLIENT, OPERATOR, PUBLIC, Clock, Spy, grant, inbound
 
 from proxy.actions import (
@@ -25,30 +22,14 @@ from proxy.actions import (
     Ruling,
     ToolCall,
 )
-from proxy.audit import MAX_LAG, STRANGERS_EACH_MINUTE, AuditFile, AuditLog
+from proxy.audit import STRANGERS_EACH_MINUTE, AuditFile, AuditLog
+from proxy.audit.shares import PRINCIPAL_EACH_MINUTE
 from proxy.decision import Allow, Decision, Denied, Deny, Facts
-from proxy.exchange import Clean, Connection, Document, Forwarded, Grant, Peer
+from proxy.exchange import Clean, Connection, Document, Forwarded, Grant, Peer, Principal
 from proxy.protection.redactor import Redactor
 from proxy.reasons import Layer, Reason
 from proxy.scope import Minting, Scope
 from proxy.trace import Trace
-
-HELD = "correct-horse-battery-staple-2026"
-
-
-class Written:
-    """An audit file in a folder of its own, and how many writes were lost."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lost = 0
-        self.file = AuditFile(str(path), self._failed)
-
-    def _failed(self) -> None:
-        self.lost += 1
-
-    def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.path.read_bytes().splitlines()]
 
 
 @pytest.fixture
@@ -66,10 +47,6 @@ async def full() -> AsyncIterator[Written]:
     await made.file.aclose()
 
 
-def audit_log(file: AuditFile) -> AuditLog:
-    return AuditLog(file, Clock(), Redactor((HELD,)).text)
-
-
 def tool_call(plan: Plan, arguments: dict[str, Json], *, acting: bool) -> Grant:
     call = ToolCall("shell", arguments)
     return Grant("request-1", "tools", CLIENT, call, plan, acting)
@@ -82,9 +59,6 @@ async def answers(decision: Decision[Any]) -> Decision[Any]:
 async def settle(file: AuditFile) -> None:
     """Wait until everything before this line is on the disk."""
     await file.append(b'{"event":"mark"}\n', wait=True)
-
-
-# Rows
 
 
 async def test_a_tool_call_makes_a_grant_and_an_outcome(written: Written) -> None:
@@ -179,32 +153,54 @@ async def test_what_is_public_makes_no_row(written: Written) -> None:
     assert [row["event"] for row in written.rows()] == ["mark"]
 
 
+async def refused(log: AuditLog, who: Principal | None = None) -> None:
+    with pytest.raises(Denied):
+        await Trace(inbound(), (log,), principal=who).step(
+            Layer.NETWORK, answers(Deny(Reason.ROUTE_UNKNOWN))
+        )
+
+
 async def test_denials_of_strangers_have_a_share_and_what_was_left_out_is_told(
     written: Written,
 ) -> None:
     clock = Clock()
     log = AuditLog(written.file, clock, str)
-
-    async def refused(trace: Trace) -> None:
-        with pytest.raises(Denied):
-            await trace.step(Layer.NETWORK, answers(Deny(Reason.ROUTE_UNKNOWN)))
-
     for _ in range(STRANGERS_EACH_MINUTE + 7):
-        await refused(Trace(inbound(), (log,)))
-    await refused(Trace(inbound(), (log,), principal=CLIENT))
+        await refused(log)
+    await refused(log, CLIENT)
     clock.now += 60
-    await refused(Trace(inbound(), (log,)))
+    await refused(log)
     await settle(written.file)
 
     events = [(row["event"], row.get("principal")) for row in written.rows()[:-1]]
     strangers = [("denial", None)] * STRANGERS_EACH_MINUTE
-    assert events == [
-        *strangers,
-        ("denial", "client-1"),
-        ("denials-left-out", None),
-        ("denial", None),
-    ]
+    last = [("denial", "client-1"), ("denials-left-out", None), ("denial", None)]
+    assert events == strangers + last
     assert written.rows()[-3]["count"] == 7
+
+
+async def test_denials_of_one_principal_have_a_share_that_grants_never_need(
+    written: Written,
+) -> None:
+    clock = Clock()
+    log = AuditLog(written.file, clock, str)
+    for _ in range(PRINCIPAL_EACH_MINUTE + 5):
+        await refused(log, CLIENT)
+    trace = Trace(inbound(), (log,), principal=CLIENT)
+    await trace.step(Layer.AUTHORIZATION, answers(Allow(grant())))
+    await trace.close(200)
+    await log.aclose()
+    await settle(written.file)
+
+    events = Counter(row["event"] for row in written.rows())
+    assert events == {
+        "denial": PRINCIPAL_EACH_MINUTE,
+        "denials-left-out": 1,
+        "grant": 1,
+        "outcome": 1,
+        "mark": 1,
+    }
+    assert (written.rows()[-2]["principal"], written.rows()[-2]["count"]) == ("client-1", 5)
 
 
 @pytest.mark.parametrize(
@@ -341,106 +337,6 @@ async def test_whose_socket_has_no_address_is_local(written: Written) -> None:
     assert written.rows()[0]["peer"] == "local"
 
 
-# The file
-
-
-async def test_nobody_else_may_read_it(written: Written) -> None:
-    assert stat.S_IMODE(written.path.stat().st_mode) == 0o600
-
-
-async def test_what_must_be_on_record_is_there_when_append_returns(written: Written) -> None:
-    await written.file.append(b'{"n":1}\n', wait=True)
-
-    assert written.rows() == [{"n": 1}]
-
-
-async def test_rows_of_many_at_once_are_all_there_in_order(written: Written) -> None:
-    async def one(number: int) -> None:
-        line = json.dumps({"n": number, "x": "y" * 300}).encode() + b"\n"
-        await written.file.append(line, wait=number % 3 == 0)
-
-    await asyncio.gather(*(one(number) for number in range(3 * MAX_LAG)))
-    await settle(written.file)
-
-    assert [row["n"] for row in written.rows()[:-1]] == list(range(3 * MAX_LAG))
-    assert written.lost == 0
-
-
-async def test_what_may_lag_does_not_lag_for_ever(written: Written) -> None:
-    """Past the bound the next row waits for the disk, as an acting one does."""
-    for number in range(MAX_LAG):
-        await written.file.append(b'{"n":%d}\n' % number, wait=False)
-    assert written.path.stat().st_size == 0
-
-    await written.file.append(b'{"n":-1}\n', wait=False)
-
-    assert len(written.rows()) == MAX_LAG + 1
-
-
-async def test_closing_writes_what_is_left(tmp_path: Path) -> None:
-    made = Written(tmp_path / "audit.jsonl")
-    for number in range(10):
-        await made.file.append(b'{"n":%d}\n' % number, wait=False)
-
-    await made.file.aclose()
-
-    assert len(made.rows()) == 10
-
-
-async def test_it_is_continued_and_never_begun_anew(tmp_path: Path) -> None:
-    for number in range(2):
-        made = Written(tmp_path / "audit.jsonl")
-        await made.file.append(b'{"n":%d}\n' % number, wait=True)
-        await made.file.aclose()
-
-    assert made.rows() == [{"n": 0}, {"n": 1}]
-
-
-@pytest.mark.parametrize("rest", [b'{"n":1', b'{"n":1}', b"\x00"])
-async def test_a_line_that_a_crash_cut_short_does_not_take_the_next_with_it(
-    tmp_path: Path, rest: bytes
-) -> None:
-    (tmp_path / "audit.jsonl").write_bytes(b'{"n":0}\n' + rest)
-    made = Written(tmp_path / "audit.jsonl")
-
-    await made.file.append(b'{"n":2}\n', wait=True)
-    await made.file.aclose()
-
-    assert made.path.read_bytes() == b'{"n":0}\n' + rest + b'\n{"n":2}\n'
-
-
-@pytest.mark.parametrize("path", ["no/such/folder", "."])
-def test_a_place_that_cannot_be_written_to_is_told_at_once(tmp_path: Path, path: str) -> None:
-    with pytest.raises(OSError, match="irectory"):
-        AuditFile(str(tmp_path / path), lambda: None)
-
-
-# No room
-
-
-async def test_a_row_that_must_be_there_and_cannot_be_is_an_error(full: Written) -> None:
-    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
-        await full.file.append(b"{}\n", wait=True)
-
-    assert full.lost == 1
-
-
-async def test_a_row_that_may_lag_and_is_lost_is_counted(full: Written) -> None:
-    await full.file.append(b"{}\n", wait=False)
-    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)):
-        await full.file.append(b"{}\n", wait=True)
-
-    assert full.lost >= 1
-
-
-async def test_all_who_wait_for_a_write_that_fails_are_told(full: Written) -> None:
-    waiting = [full.file.append(b"{}\n", wait=True) for _ in range(20)]
-
-    done = await asyncio.gather(*waiting, return_exceptions=True)
-
-    assert [type(each) for each in done] == [OSError] * 20
-
-
 async def test_what_cannot_be_audited_is_not_done(full: Written) -> None:
     spy = Spy()
     trace = Trace(inbound(), (audit_log(full.file), spy))
@@ -452,34 +348,6 @@ async def test_what_cannot_be_audited_is_not_done(full: Written) -> None:
     assert raised.value.reason is Reason.AUDIT_UNAVAILABLE
     assert spy.steps[-1].decision == Deny(Reason.AUDIT_UNAVAILABLE)
     await trace.close(503)
-
-
-async def test_a_cancelled_wait_stays_cancelled_and_its_loss_is_counted(full: Written) -> None:
-    waiting = asyncio.create_task(full.file.append(b"{}\n", wait=True))
-    await asyncio.sleep(0)
-
-    waiting.cancel()
-    await asyncio.wait({waiting})
-
-    assert waiting.cancelled()
-    await asyncio.sleep(0.2)
-    assert full.lost == 1
-
-
-async def test_when_there_is_room_again_it_goes_on(small_disk: Path) -> None:
-    """What was written of the row that failed is taken back, so that each line is a whole one."""
-    made = Written(small_disk / "audit.jsonl")
-    await made.file.append(b'{"n":1}\n', wait=True)
-    (small_disk / "filler").write_bytes(b"x" * 48_000)
-
-    with pytest.raises(OSError, match=r"short write|No space left"):
-        await made.file.append(b'{"n":2,"x":"%s"}\n' % (b"y" * 20_000), wait=True)
-
-    (small_disk / "filler").unlink()
-    await made.file.append(b'{"n":3}\n', wait=True)
-    await made.file.aclose()
-    assert made.rows() == [{"n": 1}, {"n": 3}]
-    assert made.lost == 1
 
 
 async def test_a_token_in_the_place_of_its_id_is_on_no_record(tmp_path: Path) -> None:
@@ -540,3 +408,21 @@ async def test_what_an_operator_decides_and_stops_is_on_record(
     row, _ = written.rows()
     told = {key: row[key] for key in ("ids", "decision", "for", "tool", "of", "why") if key in row}
     assert told == expected
+
+
+async def test_rows_tell_the_rule_that_decided_and_the_approval(written: Written) -> None:
+    trace = Trace(inbound(), (audit_log(written.file),))
+    facts = Facts(rule="autonomy.level", approval="a_1")
+    await trace.step(Layer.AUTHORIZATION, answers(Allow(grant(), facts)))
+    with pytest.raises(Denied):
+        await trace.step(
+            Layer.AUTHORIZATION,
+            answers(
+                Deny(Reason.COMMAND_NOT_ALLOWED, "rm", Facts(rule="autonomy.allowed_commands"))
+            ),
+        )
+    await settle(written.file)
+
+    made, denial, _ = written.rows()
+    assert (made["rule"], made["approval"]) == ("autonomy.level", "a_1")
+    assert denial["rule"] == "autonomy.allowed_commands"
