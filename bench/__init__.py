@@ -6,7 +6,9 @@
     engine      what a Docker engine holds for us, and the client that people use
     bare        the peer of pass-through: the least proxy that aiohttp makes
     sandbox     commands: cold, warm, and so many at one time
-    requests    requests: served, relayed, decided on and redacted
+    requests    requests: served, relayed and decided on
+    redaction   text through layer 5, beside a bare automaton and a loop of expressions
+    corpus      the texts for that, made up
 
 Nothing here is a test: a slow machine fails nothing. `docs/benchmarks.md` says what each figure is.
 """

@@ -1,4 +1,4 @@
-"""`python -m bench [sandbox|requests]`: measure, and print the figures."""
+"""`python -m bench [sandbox|requests|redaction]`: measure, and print the figures."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import click
 
-from bench import requests, sandbox
+from bench import redaction, requests, sandbox
 from bench.report import Report, as_json, as_table
 from proxy.decision import told
 
@@ -14,6 +14,7 @@ SECONDS = 480.0
 _KINDS: Mapping[str, Callable[[], Awaitable[Report]]] = {
     "sandbox": sandbox.measure,
     "requests": requests.measure,
+    "redaction": redaction.measure,
 }
 
 

@@ -15,7 +15,7 @@ from functools import partial
 
 import aiohttp
 
-from bench import decisions, redaction
+from bench import decisions
 from bench.measure import Call, Ratio, Times, for_a_while
 from bench.report import Measure, Report, Row
 from bench.sidegate import Program, running, serving
@@ -74,7 +74,7 @@ async def measure() -> Report:
     async with _servers() as servers:
         rows = [row for each in REQUESTS for row in _rows(each, await _rounds(each, servers))]
     about = f"{AT_ONCE} at a time where several"
-    return Report("Requests", about, [*rows, *await decisions.rows(), *await redaction.rows()])
+    return Report("Requests", about, [*rows, *await decisions.rows()])
 
 
 @asynccontextmanager
