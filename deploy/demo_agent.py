@@ -65,9 +65,9 @@ def last_words(body: Json) -> str:
 
 
 def answer_pieces(words: str) -> Iterator[str]:
-    """Answer word by word, as from a model."""
+    """Answer in small pieces, as from a model: no piece holds the whole secret."""
     text = f"You wrote: {words}\nBy the way, my own api_key={FAKE_SECRET} is a secret. Goodbye."
-    return (match[0] for match in re.finditer(r"\S+\s*", text))
+    return (match[0] for match in re.finditer(r"\S{1,12}\s*", text))
 
 
 async def complete(request: web.Request) -> web.StreamResponse:

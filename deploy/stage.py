@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMO_AGENT = ROOT / "deploy" / "demo_agent.py"
 IMAGE = "sidegate-sandbox:test"
 GITHUB_SECRET = "a-secret-of-github-and-sidegate"
-UPSTREAM_CREDENTIAL = "Bearer demo-upstream-credential-0001"
+STORED_SECRET = "demo-upstream-credential-0001"
 START_SECS = 30
 STOP_SECS = 10
 LINE_MAX = 1 << 20
@@ -117,6 +117,7 @@ class Stage:
             async with asyncio.timeout(START_SECS):
                 self.agent = await agent.wait_for(re.compile(r"listening on (\S+)"))
             self._write_config()
+            self.storing = await self._store("agent", STORED_SECRET)
             self.sidegate = await self._start(stack, "sidegate", "-m", "proxy", *self._serve())
             async with asyncio.timeout(START_SECS):
                 self.code = await self.sidegate.wait_for(PAIRING_LINE)
@@ -155,7 +156,7 @@ class Stage:
             "metrics": {"port": self.metrics_port},
             "upstream": {
                 "url": self.agent,
-                "headers": {"Authorization": UPSTREAM_CREDENTIAL},
+                "headers": {"Authorization": "Bearer ${secret:agent}"},
                 "routes": [
                     {"path": "/v1/chat/completions", "methods": ["POST"]},
                     {"path": "/seen", "methods": ["GET"]},
@@ -196,6 +197,12 @@ class Stage:
         (self.folder / "state").mkdir(mode=0o700)
         self.config.write_text(yaml.safe_dump(config, sort_keys=False))
 
+    async def _store(self, name: str, value: str) -> str:
+        status, printed = await self.run_sidegate("secrets", "set", name, typed=value)
+        if status:
+            raise StageError(f"sidegate secrets set failed; it said:\n{printed}")
+        return printed
+
     async def _start(self, stack: AsyncExitStack, name: str, *arguments: str) -> Program:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -227,15 +234,15 @@ class Stage:
         """Wait until Sidegate ends by itself."""
         await self.sidegate.process.wait()
 
-    async def run_sidegate(self, *arguments: str) -> tuple[int, str]:
-        """Run the command line beside the server; return its exit code and what it printed."""
+    async def run_sidegate(self, *arguments: str, typed: str = "") -> tuple[int, str]:
+        """Run the command line with `typed` as input; return its exit code and what it printed."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "proxy", "-c", str(self.config), *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             cwd=ROOT,
         )
-        printed, _ = await process.communicate()
+        printed, _ = await process.communicate(typed.encode())
         return await process.wait(), printed.decode()

@@ -12,7 +12,7 @@ from http import HTTPStatus
 import aiohttp
 from demo_agent import FAKE_SECRET
 from narrator import Answer, Narrator, curl
-from stage import GITHUB_SECRET, UPSTREAM_CREDENTIAL, Stage, engine_is_there
+from stage import GITHUB_SECRET, STORED_SECRET, Stage, engine_is_there
 
 DECISION = re.compile(r"^sidegate_layer_decisions_total\{.*\} (?!0(?:\.0)?$)\S+$", re.MULTILINE)
 STREAM_SECS = 0.1  # the agent takes five times as long to write its answer
@@ -48,16 +48,18 @@ class Tour:
             ("A message goes on to the agent", self.message),
             ("The same message again, under one key, is delivered once", self.repeat),
             ("A webhook of a platform, if its sender may send", self.webhook),
-            ("A streamed answer streams, without the secret in it", self.stream),
+            ("A streamed answer streams, without the secret that comes in pieces", self.stream),
             ("A tool of the agent's", self.upstream_tool),
             ("A tool of the agent's that lets a secret slip", self.leak),
             ("A call that the owner is asked about, and allows once", self.approved),
             ("Stop everything; only the owner lets it go on", self.stopped),
             ("Why? Every layer's word on a call, without making it", self.explained),
             ("What reached the agent: its own credential, never the client's", self.seen),
+            ("That credential was stored under a name, and is seen by nobody else", self.stored),
             ("Each layer counts what it decided", self.metrics),
             ("A token for a script may have bounds", self.bounds),
             ("The owner sees the tokens and revokes one", self.revoke),
+            ("All of this is on record, and nobody changed the record", self.recorded),
         ]
 
     async def walk(self) -> None:
@@ -380,9 +382,23 @@ class Tour:
         for method, path, value in sorted(credentials):
             self.narrator.block(f"{method} {path}  Authorization: {value}")
         values = {value for _, _, value in credentials}
-        self.narrator.expect("its own credential", found=values, wanted={UPSTREAM_CREDENTIAL})
+        self.narrator.expect("its own credential", found=values, wanted={f"Bearer {STORED_SECRET}"})
         crossed = self.token in answer.text
         self.narrator.expect("the client's token stayed here", found=crossed, wanted=False)
+
+    async def stored(self) -> None:
+        """The agent's credential, which the configuration names and the agent repeats."""
+        self.narrator.say('      the configuration says: Authorization: "Bearer ${secret:agent}"')
+        self.narrator.command(f"echo {STORED_SECRET} | sidegate secrets set agent  # before")
+        self.narrator.block(self.stage.storing)
+        status, printed = await self.sidegate("secrets", "list")
+        self.narrator.expect("sidegate secrets list works", found=status, wanted=0)
+        answer = await self.call("GET", "/seen")
+        self.served(answer)
+        told = STORED_SECRET in answer.text + printed
+        self.narrator.expect("the secret did not come out", found=told, wanted=False)
+        named = "REDACTED" in answer.text
+        self.narrator.expect("it is masked where the agent repeats it", found=named, wanted=True)
 
     async def metrics(self) -> None:
         """The counters of decisions."""
@@ -406,6 +422,15 @@ class Tour:
             self.narrator.expect("the token is revoked", found=status, wanted=0)
         answer = await self.call("GET", "/tools")
         self.refused(answer, 401, "token-unknown", "authentication")
+
+    async def recorded(self) -> None:
+        """The audit log, checked from its first row to its last."""
+        status, printed = await self.sidegate("audit", "tail", "-n", "3")
+        self.narrator.expect("sidegate audit tail works", found=status, wanted=0)
+        told = FAKE_SECRET in printed or STORED_SECRET in printed
+        self.narrator.expect("it holds no secret", found=told, wanted=False)
+        status, _ = await self.sidegate("audit", "verify")
+        self.narrator.expect("sidegate audit verify finds it whole", found=status, wanted=0)
 
     async def sidegate(self, *arguments: str) -> tuple[int, str]:
         """Run the command line, showing what it prints."""
