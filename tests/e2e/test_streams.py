@@ -123,10 +123,10 @@ async def test_a_command_is_shown_while_it_runs(client: Client) -> None:
 
 async def test_a_secret_is_not_shown_however_it_is_written(client: Client) -> None:
     for line in (
-        "echo token=abcdefgh12",
-        "printf token=abc; sleep 0.1; echo defgh12",
-        "printf token=abcdefgh12",
-        "for c in t o k e n = a b c d e f g h 1 2; do printf $c; done",
+        "echo token=aK7qZ3vX9mW2",
+        "printf token=aK7; sleep 0.1; echo qZ3vX9mW2",
+        "printf token=aK7qZ3vX9mW2",
+        "for c in t o k e n = a K 7 q Z 3 v X 9 m W 2; do printf $c; done",
     ):
         assert text_of(await client.all_of(line), "stdout").strip() == "token=*[REDACTED]"
 
