@@ -14,8 +14,8 @@ stops at the first refusal. `exchange` holds the values that pass from one to th
 Modules stand on floors and import only from floors below; layers never import each other.
 
     0  reasons decision scope actions duplex exchange what is said
-    1  config beneath process enc2 seal limits      what is stood upon
-       websocket
+    1  config beneath process durable enc2 seal     what is stood upon
+       limits websocket
     2  protocols state                              the wire and the memory
     3  network authentication authorization isolation protection
     4  trace metrics audit hints running readiness  what is known of it

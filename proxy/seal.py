@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from proxy import enc2
+from proxy import durable, enc2
 
 _KEY = 32
 _NONCE = 12
@@ -138,7 +138,7 @@ def create(path: str) -> Seal:
     key = _written(scratch)
     try:
         os.link(scratch, path)  # never over a key that is there
-        flush_folder(path)
+        durable.flush_folder(path)
     finally:
         os.unlink(scratch)
     return key
@@ -155,15 +155,6 @@ def prepare(path: str) -> tuple[Seal, str]:
     return _written(scratch), scratch
 
 
-def flush_folder(path: str) -> None:
-    """See to it that the name `path` is on the disk; raises OSError."""
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _check(path: str, status: os.stat_result, *, mounted: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{path} holds no key: it is no regular file")
@@ -176,13 +167,5 @@ def _check(path: str, status: os.stat_result, *, mounted: bool) -> None:
 
 def _written(path: str) -> Seal:
     key = secrets.token_bytes(_KEY)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(key.hex() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        os.unlink(path)
-        raise
+    durable.create(path, f"{key.hex()}\n".encode())
     return Seal(key)

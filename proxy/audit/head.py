@@ -5,14 +5,14 @@ never before, so that it is behind the log at times, after a crash, and never ah
 under the master key tells it from one that somebody else wrote.
 """
 
-import contextlib
 import hashlib
 import hmac
 import os
 import re
 
+from proxy import durable
 from proxy.audit.chain import Link
-from proxy.seal import Seal, flush_folder
+from proxy.seal import Seal
 
 PURPOSE = "audit head"
 _RECORD = re.compile(rb"(\d{20}) ([0-9a-f]{64}) ([0-9a-f]{64})\n")
@@ -67,20 +67,8 @@ class Head:
 
     def _opened(self, record: bytes) -> int:
         """Its file, which is never there without a record."""
-        scratch = f"{self._path}.new"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(scratch)
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            if os.write(descriptor, record) != len(record):
-                raise OSError("short write")  # noqa: TRY301 - undone below, like any other
-            os.fsync(descriptor)
-            os.replace(scratch, self._path)
-            flush_folder(self._path)
-        except OSError:
-            os.close(descriptor)
-            raise
-        return descriptor
+        durable.replace(self._path, record)
+        return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
         """Give the file back."""

@@ -16,8 +16,9 @@ from proxy.audit import files, head
 from proxy.audit.chain import BEGIN, BREAK, CHECKPOINT, CONTINUED, RECOVERED, Link, body
 from proxy.audit.checkpoints import PURPOSE, signed
 from proxy.audit.recovery import Found, find
+from proxy.durable import flush_folder
 from proxy.exchange import Clock
-from proxy.seal import Seal, flush_folder
+from proxy.seal import Seal
 
 FORMAT = 1
 CHECKPOINT_ROWS = 1000

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy import seal
+from proxy import durable, seal
 from proxy.config.model import StateConfig
 from proxy.decision import ConfigError
 from proxy.limits import Buckets
@@ -136,13 +136,7 @@ def instance_in(folder: str) -> str:
         if re.fullmatch(r"[0-9a-f]{16}", found):
             return found
     made = secrets.token_hex(8)
-    scratch = f"{path}.{made}"
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(made + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)
+    durable.replace(path, f"{made}\n".encode())
     return made
 
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from proxy import seal
+from proxy import durable, seal
 from proxy.decision import ConfigError
 from proxy.seal import Seal
 from proxy.state import secrets_file
@@ -42,11 +42,11 @@ class Rotation:
             self._write(opened, key)
             yield "written"
             os.rename(scratch, key_file)
-            seal.flush_folder(key_file)
+            durable.flush_folder(key_file)
             yield "replaced"
             former = secrets_file.path_of(self.folder, self.old)
             os.unlink(former)
-            seal.flush_folder(former)
+            durable.flush_folder(former)
             yield "removed"
 
     def beside(self, key_file: str) -> None:

@@ -20,8 +20,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from proxy import durable
 from proxy.decision import ConfigError
-from proxy.seal import Seal, flush_folder
+from proxy.seal import Seal
 
 MAX_BYTES = 16 << 20
 _NAME = re.compile(r"secrets-([0-9a-f]{32})\.json")
@@ -124,20 +125,7 @@ def write(folder: str, key: Seal, contents: Contents) -> None:
     data = contents.model_dump_json(exclude_none=True, indent=1).encode() + b"\n"
     if len(data) > MAX_BYTES:
         raise OSError(f"the secrets would take more than {MAX_BYTES >> 20} MiB")
-    scratch = f"{path}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(scratch)
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except BaseException:
-        os.unlink(scratch)
-        raise
-    flush_folder(path)
+    durable.replace(path, data)
 
 
 def tidy(folder: str, key: Seal, contents: Contents) -> None:
