@@ -7,9 +7,8 @@ the same caller may write back to where the secret came from.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-Style = Literal["prefix", "full", "placeholder"]
+from proxy.config.protection import Style
 
 MARK = b"*[REDACTED]"
 HELD = "held"

@@ -5,7 +5,6 @@ caller's own credential is one. Of a provider's post only the fields are searche
 words of somebody: it has tokens of its own, without which the agent could not answer.
 """
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from urllib.parse import quote, unquote_plus
 from proxy.actions import Headers, Json, Relay, Upload
 from proxy.decision import Allow, Decision, Denied, Deny, Facts, Malformed
 from proxy.duplex import Closing, Socket, SocketEvent
+from proxy.protection.apart import apart
 from proxy.protection.cleaner import Cleaner, Spared
 from proxy.protection.structure import json_text, walk
 from proxy.protocols.strict_json import dumps, loads
@@ -22,7 +22,6 @@ from proxy.reasons import Layer, Reason
 
 T = TypeVar("T")
 
-_HEAVY = 65_536  # characters or bytes that are looked at in a thread
 _RULE = Facts(rule="protection.scan_requests")
 _FORM = "application/x-www-form-urlencoded"
 _CHARSETS = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii"})
@@ -46,7 +45,7 @@ class Outgoing:
         """The arguments of a tool."""
         cleaner = self._sparing(spared)
         size = len(json.dumps(value))
-        return self._judged(await _apart(size, walk, value, cleaner), cleaner)
+        return self._judged(await apart(size, walk, value, cleaner), cleaner)
 
     async def relay(
         self, relay: Relay, spared: Spared | None = None, *, words: bool = False
@@ -70,7 +69,7 @@ class Outgoing:
             data = b"".join([piece async for piece in upload.pieces])
             relay = replace(relay, body=data, upload=None)
         clean = _message if words else _body
-        data = await _apart(len(relay.body), clean, relay.body, kind, cleaner)
+        data = await apart(len(relay.body), clean, relay.body, kind, cleaner)
         if data != relay.body:
             relay = replace(relay, headers=_unproven(relay.headers), body=data)
         return self._judged(relay, cleaner)
@@ -86,7 +85,7 @@ class Outgoing:
     async def _said(self, message: str | bytes) -> str | bytes:
         cleaner = self._cleaner()
         data = message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message
-        shown = self._judged(await _apart(len(data), _body, data, "", cleaner), cleaner)
+        shown = self._judged(await apart(len(data), _body, data, "", cleaner), cleaner)
         if isinstance(shown, Deny):
             raise Denied(Layer.AUTHORIZATION, shown.reason, shown.facts)
         return shown.value.decode() if isinstance(message, str) else shown.value
@@ -100,11 +99,6 @@ class Outgoing:
     def _sparing(self, spared: Spared | None) -> Cleaner:
         cleaner = self._cleaner()
         return cleaner if spared is None else cleaner.sparing(spared)
-
-
-async def _apart(size: int, work: Callable[..., T], *given: object) -> T:
-    """Work, where it is much in a thread, so that nobody else waits for it."""
-    return await asyncio.to_thread(work, *given) if size > _HEAVY else work(*given)
 
 
 def _kind(headers: Headers) -> str | None:

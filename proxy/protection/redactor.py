@@ -1,6 +1,5 @@
 """Let nothing out that looks like a secret, or is one that Sidegate holds."""
 
-import asyncio
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +10,7 @@ from proxy.actions import Headers, Json
 from proxy.decision import Allow, Decision
 from proxy.duplex import Socket
 from proxy.exchange import Clean, Content, Document, Raw, Role, Stream
+from proxy.protection.apart import apart
 from proxy.protection.cleaner import Cleaner
 from proxy.protection.compiled import Rules
 from proxy.protection.detector import Detector
@@ -23,7 +23,6 @@ from proxy.protection.rule import shipped
 from proxy.protection.streams import messages, scrubbed
 from proxy.protection.structure import walk
 
-_HEAVY = 65536
 OWN_RULE = "zeroclaw-token"
 """The rule for the tokens that Sidegate makes."""
 
@@ -117,8 +116,7 @@ class Redactor:
         if self._placeholders is None:
             return shown, cleaner
         settle = functools.partial(self._placeholders.settled, raw.grant, value, shown)
-        heavy = _weight(value) > _HEAVY
-        settled = await asyncio.to_thread(settle) if heavy else settle()
+        settled = await apart(_weight(value), settle)
         if settled is not None:
             return settled.value, cleaner
         cleaner = self._cleaner(raw, stands_in=False)
@@ -173,10 +171,8 @@ def _field(name: str, value: str, cleaner: Cleaner) -> tuple[str, str] | None:
 
 
 async def _walked(value: Json, cleaner: Cleaner) -> Json:
-    """A JSON value; a large one in a thread, so that nobody else waits for it."""
-    if _weight(value) > _HEAVY:
-        return await asyncio.to_thread(walk, value, cleaner)
-    return walk(value, cleaner)
+    """A JSON value without its secrets."""
+    return await apart(_weight(value), walk, value, cleaner)
 
 
 def _weight(value: Json) -> int:

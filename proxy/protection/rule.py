@@ -18,6 +18,7 @@ names is no secret after all. Four keys are ours:
     public    the first four characters are published and may be shown
 """
 
+import functools
 import itertools
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -119,10 +120,13 @@ class _File(_Table):
 
 def shipped(names: Iterable[str] = SHIPPED) -> tuple[Rule, ...]:
     """Our own rules in the files of these names, in the order in which they are tried."""
-    folder = files("proxy.protection") / "rules"
-    texts = {name: (folder / f"{name}.toml").read_text("utf-8") for name in names}
-    loaded = (load_rules(text, f"{name}.toml", own=True) for name, text in texts.items())
-    return tuple(itertools.chain.from_iterable(loaded))
+    return tuple(itertools.chain.from_iterable(map(_shipped, names)))
+
+
+@functools.cache
+def _shipped(name: str) -> tuple[Rule, ...]:
+    text = (files("proxy.protection") / "rules" / f"{name}.toml").read_text("utf-8")
+    return load_rules(text, f"{name}.toml", own=True)
 
 
 def load_rules(text: str, name: str, *, own: bool = False) -> tuple[Rule, ...]:

@@ -4,17 +4,16 @@ An event goes out when it is whole. Where it holds no secret, and nothing was he
 out byte for byte; so do comments, at once. Any cutting of the stream gives the same output.
 """
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
+from proxy.protection.apart import apart
 from proxy.protection.channels import Channels, Cleaner, Event, broken
 
 MAX_EVENT = 1 << 20
 """Bytes of one event, or of one line: what is longer cannot be inspected in time."""
 
-_HEAVY = 65536
 _ENDS = re.compile(rb"\r\n?|\n")
 _BOM = b"\xef\xbb\xbf"
 
@@ -42,19 +41,13 @@ async def _fed(
     size = 0
     async for piece in pieces:
         size += len(piece)
-        data = await _joined(feed(piece), size)
+        data = await apart(size, b"".join, feed(piece))
         if data:
             size = 0
             yield data
-    data = await _joined(end(), size)
+    data = await apart(size, b"".join, end())
     if data:
         yield data
-
-
-async def _joined(parts: Iterator[bytes], size: int) -> bytes:
-    if size > _HEAVY:
-        return await asyncio.to_thread(b"".join, parts)
-    return b"".join(parts)
 
 
 @dataclass(slots=True)

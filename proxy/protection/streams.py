@@ -8,6 +8,7 @@ from typing import Protocol
 
 from proxy.duplex import Closing, SocketEvent
 from proxy.exchange import Frame, Stream
+from proxy.protection.apart import apart
 from proxy.protection.cleaner import Cleaner
 from proxy.protection.scrubber import Scrubber
 from proxy.protection.sniffing import SNIFFED, is_binary, may_be_binary
@@ -18,7 +19,6 @@ _LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines"
 _EVENTS = "text/event-stream"
 _LEAST, _MOST = 1024, 65536  # of a piece, in bytes
 _PIECE_SECONDS = 0.001
-_HEAVY = 65536
 
 
 def scrubbed(stream: Stream, cleaner: Cleaner, exact: Cleaner) -> AsyncIterator[Frame]:
@@ -133,14 +133,7 @@ async def messages(
         if isinstance(event, Closing):
             yield replace(event, reason=cleaner.text(event.reason))
         else:
-            yield await _message(event, cleaner)
-
-
-async def _message(message: str | bytes, cleaner: Cleaner) -> str | bytes:
-    """A message, scrubbed; a large one where nobody waits for it."""
-    if len(message) > _HEAVY:
-        return await asyncio.to_thread(_whole, message, cleaner)
-    return _whole(message, cleaner)
+            yield await apart(len(event), _whole, event, cleaner)
 
 
 def _whole(message: str | bytes, cleaner: Cleaner) -> str | bytes:
