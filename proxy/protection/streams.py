@@ -106,22 +106,23 @@ class _Pace:
     def __init__(self) -> None:
         self.size = _LEAST
         self._since = 0.0
-        self._slow = False
+        self._busy = 0.0  # since others had their turn, in seconds
 
     def __enter__(self) -> None:
         self._since = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
         seconds = time.perf_counter() - self._since
-        self._slow = seconds > _PIECE_SECONDS
-        if self._slow:
+        self._busy += seconds
+        if seconds > _PIECE_SECONDS:
             self.size = max(self.size // 2, _LEAST)
         elif seconds < _PIECE_SECONDS / 4:
             self.size = min(2 * self.size, _MOST)
 
     async def rest(self) -> None:
-        """Let others have their turn, after what took long."""
-        if self._slow:
+        """Let others have their turn, once all together has taken long."""
+        if self._busy > _PIECE_SECONDS:
+            self._busy = 0.0
             await asyncio.sleep(0)
 
 

@@ -123,7 +123,17 @@ async def test_a_channel_that_ends_brings_its_rest() -> None:
     ]
 
 
-async def test_a_text_full_of_secrets_lets_others_have_their_turn() -> None:
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([b"token=kQ7vLm4Tr8wZ\n" * 3000], f"token={M}\n".encode() * 3000),
+        ([b"nothing to be seen here\n" * 40] * 3000, b"nothing to be seen here\n" * 120_000),
+    ],
+    ids=["full of secrets", "in pieces that each are quickly done"],
+)
+async def test_a_long_text_lets_others_have_their_turn(
+    pieces: list[bytes], expected: bytes
+) -> None:
     turns = 0
 
     async def others() -> None:
@@ -133,10 +143,10 @@ async def test_a_text_full_of_secrets_lets_others_have_their_turn() -> None:
             turns += 1
 
     serving = asyncio.create_task(others())
-    found = await shown("text/plain", b"token=kQ7vLm4Tr8wZ\n" * 3000)
+    found = await shown("text/plain", *pieces)
     serving.cancel()
 
-    assert found == f"token={M}\n".encode() * 3000
+    assert found == expected
     assert turns > 1
 
 
