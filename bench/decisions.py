@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from bench.measure import for_a_while
 from bench.report import Measure, Row
 from bench.sidegate import config_in
-from proxy.actions import Action, Json
+from proxy.actions import Action
 from proxy.authorization.shell.parser import CommandParser, find_parser
 from proxy.config import loader
 from proxy.decision import Deny
@@ -23,6 +23,7 @@ from proxy.explain.explainer import Explainer
 from proxy.explain.ruleset import in_force
 from proxy.pipeline import build_policy
 from proxy.places import open_workspace
+from proxy.values import Json
 
 SECONDS = 1.5
 _PROGRAMS = ["cat", "grep", "head", "ls", "sort", "wc"]

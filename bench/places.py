@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from bench.engine import IMAGE, Engine, client, hardening
 from bench.measure import Arm, Call
 from bench.sidegate import Sidegate, config_in, serving
-from proxy.actions import Command, Json, ToolCall
+from proxy.actions import Command, ToolCall
 from proxy.config import loader
 from proxy.decision import Allow
 from proxy.exchange import Document, Grant, Principal, Role
@@ -25,6 +25,7 @@ from proxy.isolation.sandbox import Sandbox
 from proxy.metrics import Metrics
 from proxy.places import open_workspace
 from proxy.runtimes import Setting, open_sandbox
+from proxy.values import Json
 
 COMMAND = ("echo", "hello")
 _CALL = {"command": " ".join(COMMAND)}

@@ -18,11 +18,12 @@ import re2
 from bench import corpus
 from bench.measure import Ratio, for_a_while
 from bench.report import Goal, Measure, Report, Row
-from proxy.actions import Headers, Json, Operate
+from proxy.actions import Operate
 from proxy.decision import Allow
 from proxy.exchange import Content, Document, Frame, Grant, Principal, Raw, Role, Stream
 from proxy.protection.expression import unnamed
 from proxy.protection.redactor import Redactor, shipped_rules
+from proxy.values import Headers, Json
 
 ROUNDS = 5
 SIZE, PIECE = 4 << 20, 16384

@@ -13,7 +13,8 @@ stops at the first refusal. `exchange` holds the values that pass from one to th
 
 Modules stand on floors and import only from floors below; layers never import each other.
 
-    0  reasons decision scope actions duplex exchange what is said
+    0  values reasons decision scope actions        what is said
+       duplex exchange
     1  config beneath process durable enc2 seal     what is stood upon
        limits websocket
     2  protocols state                              the wire and the memory

@@ -6,19 +6,15 @@ counterpart is `exchange`, whose passports carry them.
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from proxy.scope import Minting
+from proxy.values import Before, Headers, Json
 
 MOUNT = "/workspace"
 """Where a sandbox sees the workspace."""
-
-Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
-
-Before = Callable[[], Awaitable[None]]
-"""Awaited when the agent is reached and has received nothing yet; OSError keeps it so."""
 
 
 class Effect(StrEnum):
@@ -27,25 +23,6 @@ class Effect(StrEnum):
     READ = "read"
     WRITE = "write"
     EXECUTE = "execute"
-
-
-@dataclass(frozen=True, slots=True)
-class Headers:
-    """Header fields in the order received; names compare without case (RFC 9110 section 5.1)."""
-
-    fields: tuple[tuple[str, str], ...] = ()
-
-    def get(self, name: str) -> str | None:
-        """The first value of `name`, or None."""
-        return next(iter(self.all(name)), None)
-
-    def all(self, name: str) -> list[str]:
-        """Every value of `name`, in order."""
-        wanted = name.lower()
-        return [value for key, value in self.fields if key.lower() == wanted]
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self.fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from proxy.actions import Json
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
 from proxy.authorization.approvals import Approvals
@@ -36,6 +35,7 @@ from proxy.state.opening import open_store
 from proxy.state.owner import Ownership
 from proxy.state.store import Store
 from proxy.unsealing import Unsealed, unseal
+from proxy.values import Json
 
 _SECONDS = 30.0
 _LONGEST_EVENT = 1 << 23  # a snapshot is one line

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from proxy.actions import Headers, Message
+from proxy.actions import Message
 from proxy.decision import Denied, told
 from proxy.exchange import (
     Clean,
@@ -30,6 +30,7 @@ from proxy.running import Ended, Running
 from proxy.seal import Seal
 from proxy.state.letters import Inbox, Letter
 from proxy.trace import Observer, Trace
+from proxy.values import Headers
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from proxy.actions import Headers
+from proxy.values import Headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Protocol
 
-from proxy.actions import Action, Headers, Json, Plan, Upload, release
+from proxy.actions import Action, Plan, Upload, release
 from proxy.decision import Denied, Facts, Quota
 from proxy.duplex import Socket
 from proxy.scope import UNBOUND, Scope
+from proxy.values import Headers, Json
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from proxy.actions import Collect, Command, Enqueue, FilePlan, Invoke, Json, Operate, Relay
+from proxy.actions import Collect, Command, Enqueue, FilePlan, Invoke, Operate, Relay
 from proxy.authentication.authenticator import Authenticator
 from proxy.authentication.channels import Channels
 from proxy.authentication.pairing import Pairing
@@ -49,6 +49,7 @@ from proxy.protection.redactor import Redactor
 from proxy.protection.requests import Requests
 from proxy.reasons import Layer
 from proxy.trace import Trace
+from proxy.values import Json
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ for messages, and `detached`, for calls that nobody waits for.
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from proxy.actions import Action, Headers, Upload
+from proxy.actions import Action, Upload
 from proxy.exchange import (
     Access,
     Clean,
@@ -19,6 +19,7 @@ from proxy.exchange import (
 )
 from proxy.protocols.rest import RestCodec
 from proxy.trace import Trace
+from proxy.values import Headers
 
 Resume = Callable[[Inbound, Principal, Trace], Awaitable[Clean]]
 """The layers from the third on; raises Denied."""

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from proxy.actions import Headers, Upload
+from proxy.actions import Upload
 from proxy.connection import Acquaintance, HttpConnection, HttpRequest, Limits, respond
 from proxy.decision import Denied, Malformed
 from proxy.duplex import Socket
@@ -31,6 +31,7 @@ from proxy.routes import Table, match
 from proxy.running import Ended, Entry, Running
 from proxy.sockets import converse
 from proxy.trace import Observer, Trace
+from proxy.values import Headers
 
 log = structlog.get_logger()
 

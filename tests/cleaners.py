@@ -3,13 +3,13 @@
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-from proxy.actions import Json
 from proxy.protection import cleaner
 from proxy.protection.compiled import Rules
 from proxy.protection.detector import Detector
 from proxy.protection.held import Held
 from proxy.protection.masks import Masks
 from proxy.protection.rule import load_rules
+from proxy.values import Json
 
 M = "*[REDACTED]"
 HELD = "held-value-1"

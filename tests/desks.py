@@ -10,7 +10,7 @@ from typing import Any
 from doubles import AGENT, CLIENT, OPERATOR, Clock, grant, inbound
 from state.backends import SEAL
 
-from proxy.actions import Action, Detail, Json, Operate, ToolCall
+from proxy.actions import Action, Detail, Operate, ToolCall
 from proxy.authorization.approvals import Approvals, Asking, Wish
 from proxy.authorization.stops import Stops
 from proxy.decision import Allow, Decision
@@ -25,6 +25,7 @@ from proxy.state.approvals import Ask
 from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import TokenRecord
 from proxy.trace import Trace
+from proxy.values import Json
 
 HELD = "correct-horse-battery-staple-2026"
 

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-from proxy.actions import Headers, Operate, Plan, Upload
+from proxy.actions import Operate, Plan, Upload
 from proxy.decision import Allow, Decision, Malformed
 from proxy.exchange import (
     Access,
@@ -24,6 +24,7 @@ from proxy.protocols.operator import OperationCodec
 from proxy.reasons import Reason
 from proxy.routes import NOWHERE
 from proxy.trace import Outcome, Step, Trace
+from proxy.values import Headers
 
 CLIENT = Principal("client-1", Role.CLIENT)
 AGENT = Principal("principal:agent", Role.AGENT)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from aiohttp.base_protocol import BaseProtocol
 
-from proxy.actions import Headers
 from proxy.duplex import Closing, Socket, SocketEvent
+from proxy.values import Headers
 from proxy.websocket import Terms, WebSocketEnd
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10

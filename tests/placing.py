@@ -10,7 +10,7 @@ from consenting import SEAL, authorizer
 from doubles import CLIENT, Clock, FakeBackend, inbound
 from policies import ADD, RUN, policy
 
-from proxy.actions import Effect, FileRead, FileWrite, Invoke, Json, ToolCall
+from proxy.actions import Effect, FileRead, FileWrite, Invoke, ToolCall
 from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.policy import Policy
 from proxy.authorization.sources import Sources
@@ -29,6 +29,7 @@ from proxy.protection.requests import Requests
 from proxy.protection.structure import walk
 from proxy.protocols.rest import ToolCodec
 from proxy.reasons import Reason
+from proxy.values import Json
 
 TOOLS = Route("tools", frozenset({"POST"}), "/tools/{name}", ToolCodec(), Access.BEARER, "tools")
 ANOTHER = Principal("client-2", Role.CLIENT)

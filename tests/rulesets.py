@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from policies import PARSER
 
-from proxy.actions import Json, ToolCall
+from proxy.actions import ToolCall
 from proxy.authorization.paths.workspace import Workspace
 from proxy.config import loader
 from proxy.explain.ruleset import Ruleset
 from proxy.pipeline import build_policy
+from proxy.values import Json
 
 
 def ruleset(text: str = "", workspace: Workspace | None = None) -> Ruleset:

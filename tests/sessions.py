@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 from raw_agent import Behave, RawAgent, keep, raw_agent
 
-from proxy.actions import Headers
 from proxy.decision import Deny
 from proxy.isolation.upstream.session import Call, Limits, Session
+from proxy.values import Headers
 
 MOMENT = 0.3
 

@@ -13,7 +13,6 @@ from conftest import Sidegate, Start
 from doubles import Clock
 
 from proxy import seal
-from proxy.actions import Json
 from proxy.admin import Admin
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook
@@ -29,6 +28,7 @@ from proxy.scope import Autonomy, Scope
 from proxy.state.letters import Letter
 from proxy.state.owner import Ownership
 from proxy.state.sqlite.store import SqliteStore
+from proxy.values import Json
 
 WISH: Mapping[str, Json] = {
     "name": "laptop",

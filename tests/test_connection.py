@@ -15,7 +15,6 @@ from doubles import CLIENT, PUBLIC, Clock, Spy
 from structlog.testing import capture_logs
 from wire import Reply, send, until
 
-from proxy.actions import Headers
 from proxy.connection import Limits
 from proxy.decision import Allow, Decision, Malformed
 from proxy.exchange import Clean, Document, Frame, Inbound, Listener, Principal, Route, Stream
@@ -29,6 +28,7 @@ from proxy.reasons import Layer, Reason
 from proxy.running import Running
 from proxy.server import Door, Server
 from proxy.trace import Trace
+from proxy.values import Headers
 
 GATEWAY = Listener("gateway", None, None)
 HOST = b"Host: localhost\r\n"

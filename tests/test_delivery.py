@@ -16,7 +16,7 @@ from policies import policy
 from structlog.testing import capture_logs
 from wire import OK, Agent, Step, agent, until, until_done
 
-from proxy.actions import Enqueue, Headers, Relay
+from proxy.actions import Enqueue, Relay
 from proxy.authorization.authorizer import Authorizer
 from proxy.delivery import Deliveries, Pace
 from proxy.exchange import Clean, Inbound, Principal
@@ -34,6 +34,7 @@ from proxy.state import letters
 from proxy.state.letters import Condition, Letter
 from proxy.state.sqlite.store import SqliteStore
 from proxy.trace import Trace
+from proxy.values import Headers
 
 SEAL = Seal(bytes(range(32)))
 SENDER = replace(CLIENT, id="slack:U1")

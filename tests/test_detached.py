@@ -12,7 +12,7 @@ from doubles import AGENT, CLIENT, Spy, inbound
 from policies import ADD, policy
 from wire import until
 
-from proxy.actions import Collect, Json, Operate, ToolCall
+from proxy.actions import Collect, Operate, ToolCall
 from proxy.authorization.approvals import Approvals, Asking, Stored, Wish, boot_of
 from proxy.decision import Allow, Decision, Denied, Deny
 from proxy.detached import Detached
@@ -25,6 +25,7 @@ from proxy.state.approvals import Ask, Standing, StandingGrant
 from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import Store
 from proxy.trace import Trace
+from proxy.values import Json
 
 VERSION = policy(None, level=Autonomy.SUPERVISED).version
 CALL = ToolCall(ADD.name, {"a": 1}, detach=True)

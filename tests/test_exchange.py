@@ -7,8 +7,9 @@ import pytest
 from doubles import CLIENT, frames, grant, inbound
 
 from proxy import exchange
-from proxy.actions import Command, FileList, FilePlan, FileRead, FileWrite, Headers, OpenPath
+from proxy.actions import Command, FileList, FilePlan, FileRead, FileWrite, OpenPath
 from proxy.exchange import Clean, Document, Peer, Principal, Raw, Role, Stream
+from proxy.values import Headers
 
 SECRET = "zc_5ecre7"
 

@@ -20,7 +20,7 @@ from doubles import CLIENT, Clock, Spy, frames
 from structlog.testing import capture_logs
 from wire import Agent, Reply, agent, send, until
 
-from proxy.actions import Action, Headers, Operate
+from proxy.actions import Action, Operate
 from proxy.connection import Limits
 from proxy.decision import Denied, Malformed, Quota
 from proxy.exchange import (
@@ -45,6 +45,7 @@ from proxy.reasons import Layer, Reason
 from proxy.running import Running
 from proxy.server import Server
 from proxy.trace import Trace
+from proxy.values import Headers
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ROUTES = [

@@ -16,7 +16,7 @@ LAYERS = [layer.value for layer in Layer]
 
 # Each floor imports from floors below it only, and layers never from each other.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"reasons", "decision", "scope", "actions", "duplex", "exchange"}),
+    frozenset({"values", "reasons", "decision", "scope", "actions", "duplex", "exchange"}),
     frozenset({"config", "beneath", "process", "durable", "enc2", "seal", "limits", "websocket"}),
     frozenset({"protocols", "state"}),
     frozenset(LAYERS),

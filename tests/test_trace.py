@@ -11,11 +11,12 @@ import pytest
 from doubles import CLIENT, Spy, frames, grant, inbound
 from duplex import FakeAgent
 
-from proxy.actions import Command, FileRead, Headers, OpenPath
+from proxy.actions import Command, FileRead, OpenPath
 from proxy.decision import Allow, Decision, Denied, Deny, Facts, Malformed, Quota
 from proxy.exchange import Clean, Document, Grant, Peer, Raw, Stream
 from proxy.reasons import Layer, Reason
 from proxy.trace import Observer, Outcome, Step, Trace
+from proxy.values import Headers
 
 COMMAND = Command(("id",), 1.0, writes=True)
 

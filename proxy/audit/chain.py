@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from proxy.actions import Json
 from proxy.protocols.strict_json import dumps
+from proxy.values import Json
 
 ZEROS = "0" * 64
 LONGEST = 1 << 20

@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from proxy.actions import Detail, Halt, Json, Operate, Ruling, ToolCall
+from proxy.actions import Detail, Halt, Operate, Ruling, ToolCall
 from proxy.decision import Facts
 from proxy.exchange import Address, Grant
 from proxy.protocols.strict_json import dumps
 from proxy.trace import Trace
+from proxy.values import Json
 
 Fields = dict[str, Json]
 LONGEST_ROW = 128 << 10

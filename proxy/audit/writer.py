@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from proxy.actions import Json
 from proxy.audit import files, head
 from proxy.audit.chain import BEGIN, BREAK, CHECKPOINT, CONTINUED, RECOVERED, Link, body
 from proxy.audit.checkpoints import PURPOSE, signed
@@ -19,6 +18,7 @@ from proxy.audit.recovery import Found, find
 from proxy.durable import flush_folder
 from proxy.exchange import Clock
 from proxy.seal import Seal
+from proxy.values import Json
 
 FORMAT = 1
 CHECKPOINT_ROWS = 1000

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from proxy.actions import Headers
 from proxy.authentication.allowlist import Allowlist
 from proxy.authentication.webhooks import (
     WINDOW_SECONDS,
@@ -25,6 +24,7 @@ from proxy.protocols.channels import READERS
 from proxy.protocols.channels.event import Event
 from proxy.reasons import Reason
 from proxy.state.store import Replays
+from proxy.values import Headers
 
 _REPLAY_SECONDS = 2 * WINDOW_SECONDS + 1  # both ends of the window are accepted
 

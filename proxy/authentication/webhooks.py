@@ -20,10 +20,10 @@ from enum import StrEnum
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from proxy.actions import Headers
 from proxy.config.signing import ed25519_key, header_key, standard_key, telegram_key, text_key
 from proxy.decision import Malformed
 from proxy.protocols.channels.form import fields
+from proxy.values import Headers
 
 WINDOW_SECONDS = 300
 """Seconds that a signed time may differ from ours, either way, the last one included.

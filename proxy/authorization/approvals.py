@@ -21,13 +21,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from proxy.actions import Json, ToolCall
+from proxy.actions import ToolCall
 from proxy.authorization.keys import canonical, who
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Clock, Inbound, OnceKey, Principal
 from proxy.reasons import Reason
 from proxy.seal import Seal
 from proxy.state.approvals import Ask, Asks, Standing, StandingGrants
+from proxy.values import Json
 
 DETACHED_SECONDS = 3600.0
 """How long a call that needs nobody's word may wait for its turn, and every answer is kept."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from proxy.actions import Json, Known, Plan, ToolCall, release
+from proxy.actions import Known, Plan, ToolCall, release
 from proxy.authorization.approvals import Approvals, Asking, Wish
 from proxy.authorization.policy import Policy
 from proxy.authorization.verdict import Asked, Permit, Verdict
@@ -17,6 +17,7 @@ from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import OnceKey, Principal
 from proxy.reasons import Reason
 from proxy.state.approvals import Ask
+from proxy.values import Json
 
 T = TypeVar("T")
 

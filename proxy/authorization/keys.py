@@ -9,9 +9,10 @@ import hashlib
 import json
 from dataclasses import replace
 
-from proxy.actions import Action, Enqueue, Forward, Json, Message, ToolCall
+from proxy.actions import Action, Enqueue, Forward, Message, ToolCall
 from proxy.exchange import Inbound, OnceKey, Principal
 from proxy.protocols.idempotency import given_key
+from proxy.values import Json
 
 _ACTING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _ANYBODY = "anonymous"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from proxy.actions import MOUNT, Json
+from proxy.actions import MOUNT
 from proxy.authorization.inline import KNOWN, written_and_run
 from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.programs.allowlist import Allowlist
@@ -21,6 +21,7 @@ from proxy.authorization.shell.script import Call, Script
 from proxy.authorization.shell.words import unknowable
 from proxy.decision import Allow, Decision, Deny, Facts, Malformed
 from proxy.reasons import Reason
+from proxy.values import Json
 
 _MOST_OPERANDS = 600  # each costs up to 70 µs, while nobody else is served
 # What is named to these is looked at. Git runs what its own folder tells it to: to write there is

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from proxy.actions import Effect, FileRead, FileWrite, Invoke, Json, Plan, ToolCall
+from proxy.actions import Effect, FileRead, FileWrite, Invoke, Plan, ToolCall
 from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.tools.catalogue import Catalogue, Tool
 from proxy.authorization.tools.rules import ABSENT, reach
 from proxy.decision import Deny
 from proxy.exchange import Grant
+from proxy.values import Json
 
 _PORTS = {"http": 80, "https": 443}
 

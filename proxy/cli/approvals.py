@@ -12,7 +12,6 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from proxy.actions import Json
 from proxy.admin import Admin
 from proxy.cli.command import config_option, configured, finish, json_option
 from proxy.cli.operator import ask, seconds_of, target_of
@@ -20,6 +19,7 @@ from proxy.config.loader import Loaded
 from proxy.config.section import Section
 from proxy.places import Places
 from proxy.protocols.ruling import MAX_GRANT, DecideAll, Stopping
+from proxy.values import Json
 
 _FOR = f"--for is a time of at most {MAX_GRANT // 3600}h, such as 30m, or session"
 _USAGE = {

@@ -16,7 +16,6 @@ import click
 import segno
 from pydantic import ValidationError
 
-from proxy.actions import Json
 from proxy.admin import Admin
 from proxy.cli.command import config_option, configured, finish, json_option
 from proxy.config import messages
@@ -24,6 +23,7 @@ from proxy.config.loader import Loaded
 from proxy.places import Places
 from proxy.protocols.operator import Wish
 from proxy.scope import Autonomy
+from proxy.values import Json
 
 _BOUNDS = ("name", "routes", "tools", "level")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}

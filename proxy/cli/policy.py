@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 
-from proxy.actions import Json
 from proxy.authorization.shell.parser import CommandParser, find_parser
 from proxy.cli.command import config_option, configured, finish, json_option
 from proxy.config.loader import Loaded
@@ -23,6 +22,7 @@ from proxy.explain.explainer import OFFLINE, Explainer, StopFile
 from proxy.explain.overlays import Overlays
 from proxy.places import Places
 from proxy.protocols.strict_json import loads_object
+from proxy.values import Json
 
 
 @click.command("explain")

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from proxy.actions import Json
 from proxy.config import environment, interpolation, messages, secret_files, source, stored
 from proxy.config.deferred import Lookup
 from proxy.config.draft import Draft, KeyPath, Plain, Position, at, dotted, unusable
 from proxy.config.model import Config
 from proxy.decision import ConfigError
+from proxy.values import Json
 
 PLACES = (Path("sidegate.yaml"), Path("/etc/sidegate/sidegate.yaml"))
 """Where a configuration is looked for that neither -c nor $SIDEGATE_CONFIG names."""

@@ -12,7 +12,6 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from proxy.actions import Json
 from proxy.config import messages, source
 from proxy.config.draft import Draft, unusable
 from proxy.config.loader import text_of
@@ -20,6 +19,7 @@ from proxy.config.section import Section, raise_all, wrong
 from proxy.config.text import Line
 from proxy.explain.explainer import Explainer
 from proxy.reasons import Reason
+from proxy.values import Json
 
 _CODES = tuple(reason.code for reason in Reason)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from proxy.actions import Action, Json, ToolCall, release
+from proxy.actions import Action, ToolCall, release
 from proxy.authorization.verdict import Verdict
 from proxy.decision import Allow, ConfigError, Deny, Facts, Malformed
 from proxy.exchange import Principal, Role
@@ -26,6 +26,7 @@ from proxy.explain.ruleset import Ruleset, Rulesets
 from proxy.protocols.strict_json import loads
 from proxy.reasons import Layer, Reason
 from proxy.scope import Scope
+from proxy.values import Json
 
 _KEYS = frozenset({"tool", "arguments", "principal", "config", "id"})
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
-from proxy.actions import Json
 from proxy.authorization.policy import Policy
 from proxy.authorization.tools.catalogue import Tool
 from proxy.config.commands import program
@@ -18,6 +17,7 @@ from proxy.config.rules import Rules
 from proxy.decision import Malformed
 from proxy.exchange import Role
 from proxy.reasons import Reason
+from proxy.values import Json
 
 Changes = Mapping[str, Json]
 

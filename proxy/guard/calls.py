@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from urllib.parse import parse_qs, quote
 
-from proxy.actions import Json
 from proxy.decision import Malformed
 from proxy.guard.head import Head
 from proxy.guard.refusal import Refusal
 from proxy.guard.rules import Rules
 from proxy.isolation.docker.container import OWNER_LABEL
 from proxy.protocols.strict_json import dumps, loads_object
+from proxy.values import Json
 
 GUARD_LABEL = "sidegate.guard"
 NAME = r"sidegate-[0-9a-f]{32}"

@@ -10,11 +10,11 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
 
-from proxy.actions import Json
 from proxy.guard.calls import NAME, own_filters
 from proxy.guard.engine import ANSWER_SECONDS, Engine
 from proxy.guard.refusal import Refusal
 from proxy.guard.rules import Rules
+from proxy.values import Json
 
 UNKNOWN = Refusal(404, "there is no such container of Sidegate's")
 CROWDED = Refusal(503, "there are as many containers as the configuration needs at most")

@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from proxy.actions import MOUNT, Json
+from proxy.actions import MOUNT
 from proxy.decision import Malformed
 from proxy.guard.calls import GUARD_LABEL
 from proxy.guard.refusal import Refusal
 from proxy.guard.rules import Rules
 from proxy.isolation.docker.container import Mount, Profile
 from proxy.protocols.strict_json import dumps, loads_object
+from proxy.values import Json
 
 _TMP = "/tmp"  # noqa: S108 - inside the container
 _LABEL = re.compile(r"sidegate\.[a-z][a-z.-]{0,40}")

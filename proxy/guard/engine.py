@@ -8,9 +8,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from proxy.actions import Json
 from proxy.decision import Malformed
 from proxy.protocols.strict_json import loads
+from proxy.values import Json
 
 UNIX = "unix://"
 MAX_ANSWER = 16 << 20  # a list of thousands of containers

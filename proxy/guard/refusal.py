@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from proxy.actions import Json
 from proxy.protocols.strict_json import dumps
+from proxy.values import Json
 
 
 @dataclass(frozen=True, slots=True)

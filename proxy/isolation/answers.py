@@ -6,13 +6,14 @@
 import json
 from dataclasses import dataclass
 
-from proxy.actions import Collect, Json
+from proxy.actions import Collect
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Clock, Content, Document, Grant
 from proxy.isolation.executor import Backend
 from proxy.reasons import Reason
 from proxy.seal import Seal
 from proxy.state.approvals import Ask, Asks, Standing
+from proxy.values import Json
 
 MAX_ANSWER = 1 << 20
 KEPT_SECONDS = 3600.0

@@ -9,13 +9,14 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proxy.actions import Enqueue, Headers, Json, Relay
+from proxy.actions import Enqueue, Relay
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Clock, Content, Document, Grant
 from proxy.isolation.executor import Backend
 from proxy.reasons import Reason
 from proxy.seal import Seal
 from proxy.state.letters import Inbox, Letter, Put
+from proxy.values import Headers, Json
 
 QUEUED: Json = {"status": "queued"}
 _PURPOSE = "letter"

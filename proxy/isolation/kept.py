@@ -8,9 +8,9 @@ import base64
 import json
 from collections.abc import AsyncIterator
 
-from proxy.actions import Headers
 from proxy.decision import Decision, Deny
 from proxy.exchange import Content, Document, Frame, Stream
+from proxy.values import Headers
 
 MAX_KEPT = 256 << 10
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import TypeVar, assert_never
 
-from proxy.actions import Action, FileList, FileRead, Invoke, Json, Relay
+from proxy.actions import Action, FileList, FileRead, Invoke, Relay
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Clock, Content, Document, Grant, OnceKey, Principal, Raw
 from proxy.isolation.errand import Errand
@@ -24,6 +24,7 @@ from proxy.reasons import Reason
 from proxy.seal import Seal
 from proxy.state import store
 from proxy.state.store import Begun, Claim, Standing
+from proxy.values import Json
 
 T = TypeVar("T")
 Call = Callable[[Grant], Awaitable[Decision[Content]]]

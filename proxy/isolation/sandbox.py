@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
-from proxy.actions import Command, Headers, Json, ToolCall
+from proxy.actions import Command, ToolCall
 from proxy.decision import Allow, Decision, Denied, Deny, Facts, told
 from proxy.exchange import Content, Document, Frame, Grant, Stream
 from proxy.isolation.executor import Backend
@@ -19,6 +19,7 @@ from proxy.isolation.run import START_SECONDS, STDERR, STDOUT, Ended, Run, Runti
 from proxy.protocols.events import RESULT
 from proxy.protocols.strict_json import dumps
 from proxy.reasons import Layer, Reason
+from proxy.values import Headers, Json
 
 _CHANNELS = {STDOUT: "stdout", STDERR: "stderr"}
 _LAST_SECONDS = 3.0  # whoever stops a service gives it ten, of which draining may take five

@@ -8,12 +8,13 @@ import stat
 from dataclasses import replace
 from typing import assert_never
 
-from proxy.actions import FileList, FilePlan, FileRead, FileWrite, Json, OpenPath
+from proxy.actions import FileList, FilePlan, FileRead, FileWrite, OpenPath
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Content, Document, Grant
 from proxy.isolation.executor import Backend
 from proxy.isolation.room import Room
 from proxy.reasons import Reason
+from proxy.values import Json
 
 MAX_FILE = 1 << 20
 MAX_ENTRIES = 10_000

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from proxy.actions import Headers
 from proxy.exchange import Address, Forwarded, Listener
 from proxy.network.bind import unmapped
+from proxy.values import Headers
 
 TUNNEL = "tunnel"
 """The listener behind which the internet comes from loopback, and so must not be counted by it."""

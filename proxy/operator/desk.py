@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from proxy.actions import Json, Operate
+from proxy.actions import Operate
 from proxy.authorization.approvals import Approvals
 from proxy.authorization.stops import Stops
 from proxy.decision import Decision
@@ -16,6 +16,7 @@ from proxy.operator.views import Views, stop_rows
 from proxy.protocols.visible import Find
 from proxy.running import Running
 from proxy.state.approvals import Standing
+from proxy.values import Json
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import functools
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from proxy.actions import Headers, Json
 from proxy.authorization.approvals import Approvals
 from proxy.authorization.stops import Stops
 from proxy.decision import Allow, Decision, Deny
@@ -20,6 +19,7 @@ from proxy.operator.views import Views, stop_rows
 from proxy.protocols.strict_json import dumps
 from proxy.reasons import Reason
 from proxy.state.approvals import Ask, Progress, Standing, Stop
+from proxy.values import Headers, Json
 
 _HEADERS = Headers((("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")))
 _SHARE = 10  # no more than a tenth of the time is spent on looking

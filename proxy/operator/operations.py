@@ -7,7 +7,7 @@ may use one was decided in layer 3; here it is done.
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from proxy.actions import Headers, Json, Operate, Question
+from proxy.actions import Operate, Question
 from proxy.authentication.pairing import CODE_SECONDS, Pairing
 from proxy.authentication.tokens import TokenBook
 from proxy.decision import Allow, Decision, Deny
@@ -20,6 +20,7 @@ from proxy.running import Running
 from proxy.scope import Minting
 from proxy.state.letters import Letter
 from proxy.state.store import Store, TokenRecord
+from proxy.values import Headers, Json
 
 Missing = Callable[[], Awaitable[list[str]]]
 """What this Sidegate lacks to do all of its work, a sentence each."""

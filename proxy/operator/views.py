@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from proxy.actions import Json
 from proxy.authorization.approvals import Approvals
 from proxy.isolation.answers import refusal_of
 from proxy.operator.names import Names
@@ -16,6 +15,7 @@ from proxy.protocols.strict_json import dumps
 from proxy.protocols.visible import MAX_SHOWN, Find, shown, visible
 from proxy.reasons import Reason
 from proxy.state.approvals import Ask, Standing, StandingGrant, Stop
+from proxy.values import Json
 
 _MAX_LIST = 4 << 20
 """Bytes of all calls of one list, roughly. Each has its share, and what smaller ones leave."""

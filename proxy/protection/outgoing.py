@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import quote, unquote_plus
 
-from proxy.actions import Headers, Json, Relay, Upload
+from proxy.actions import Relay, Upload
 from proxy.decision import Allow, Decision, Denied, Deny, Facts, Malformed
 from proxy.duplex import Closing, Socket, SocketEvent
 from proxy.protection.apart import apart
@@ -19,6 +19,7 @@ from proxy.protection.cleaner import Cleaner, Spared
 from proxy.protection.structure import json_text, walk
 from proxy.protocols.strict_json import dumps, loads
 from proxy.reasons import Layer, Reason
+from proxy.values import Headers, Json
 
 T = TypeVar("T")
 

@@ -17,9 +17,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from proxy.actions import Json
 from proxy.decision import Allow
 from proxy.exchange import Clock, Grant, Principal
+from proxy.values import Json
 
 Mac = Callable[[str, bytes], bytes]
 """The MAC of some bytes for a purpose: 32 bytes."""

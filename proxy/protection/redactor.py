@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
-from proxy.actions import Headers, Json
 from proxy.decision import Allow, Decision
 from proxy.duplex import Socket
 from proxy.exchange import Clean, Content, Document, Raw, Role, Stream
@@ -22,6 +21,7 @@ from proxy.protection.placeholders import Placeholders
 from proxy.protection.rule import shipped
 from proxy.protection.streams import messages, scrubbed
 from proxy.protection.structure import walk
+from proxy.values import Headers, Json
 
 OWN_RULE = "zeroclaw-token"
 """The rule for the tokens that Sidegate makes."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from proxy.actions import Action, Forward, Json, Known, Message, Plan, ToolCall
+from proxy.actions import Action, Forward, Known, Message, Plan, ToolCall
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.duplex import Socket
 from proxy.exchange import Principal
@@ -22,6 +22,7 @@ from proxy.protection.outgoing import Outgoing
 from proxy.protection.placeholders import MARK, Placeholders
 from proxy.protocols.visible import Find
 from proxy.reasons import Reason
+from proxy.values import Json
 
 T = TypeVar("T")
 _Secret = tuple[int, int, str]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
-from proxy.actions import Json
+from proxy.values import Json
 
 MAX_DEPTH = 8
 """How deep strings of JSON in strings of JSON are walked; those in them are mere text."""

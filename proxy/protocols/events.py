@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
-from proxy.actions import Headers, Json
 from proxy.decision import Denied
 from proxy.exchange import Answer, Frame
 from proxy.protocols.strict_json import dumps, loads
+from proxy.values import Headers, Json
 
 T = TypeVar("T")
 

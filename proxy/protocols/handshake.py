@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from proxy.actions import Headers, Upgrade
+from proxy.actions import Upgrade
 from proxy.decision import Malformed
 from proxy.exchange import Inbound
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")

@@ -8,9 +8,9 @@ identities are borrowed (RFC 9110 section 7.6.1, RFC 9112 section 6.1).
 import math
 from collections.abc import Mapping, Sequence
 
-from proxy.actions import Headers
 from proxy.decision import Quota
 from proxy.exchange import Forwarded
+from proxy.values import Headers
 
 _HOP_BY_HOP = frozenset(
     {

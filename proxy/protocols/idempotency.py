@@ -8,9 +8,9 @@ what is remembered.
 
 import re
 
-from proxy.actions import Headers
 from proxy.decision import Malformed
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 _NAME = "Idempotency-Key"
 _NAMES = (_NAME.lower(), "x-idempotency-key")

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import Field, ValidationError
 
-from proxy.actions import Action, Json, Operate, Question
+from proxy.actions import Action, Operate, Question
 from proxy.config.principals import ToolPattern
 from proxy.config.section import Section
 from proxy.config.text import Form
@@ -20,6 +20,7 @@ from proxy.exchange import Clean, Inbound
 from proxy.protocols.rest import RestCodec, json_object
 from proxy.reasons import Reason
 from proxy.scope import Autonomy, Minting, Scope
+from proxy.values import Json
 
 S = TypeVar("S", bound=Section)
 

@@ -7,11 +7,11 @@ here.
 import math
 from http import HTTPStatus
 
-from proxy.actions import Headers, Json
 from proxy.decision import Denied
 from proxy.exchange import Answer
 from proxy.protocols.strict_json import dumps
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 
 def problem(denied: Denied, request_id: str) -> Answer:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import assert_never
 
-from proxy.actions import Action, Collect, Forward, Headers, Json, Listing, Relay, ToolCall
+from proxy.actions import Action, Collect, Forward, Listing, Relay, ToolCall
 from proxy.decision import Denied, Malformed
 from proxy.duplex import Socket
 from proxy.exchange import Answer, Clean, Document, Inbound, Stream
@@ -19,6 +19,7 @@ from proxy.protocols.idempotency import keyed
 from proxy.protocols.problem import problem
 from proxy.protocols.strict_json import JSON_TYPE, dumps, loads_object
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 _JSON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 
 from pydantic import Field
 
-from proxy.actions import Action, Halt, Json, Operate, Ruling, Selection
+from proxy.actions import Action, Halt, Operate, Ruling, Selection
 from proxy.config.patterns import MAX_NAME
 from proxy.config.section import Section
 from proxy.config.text import Form, ToolPattern
@@ -14,6 +14,7 @@ from proxy.decision import Malformed
 from proxy.exchange import Inbound
 from proxy.protocols.operator import BodyCodec, OperationCodec, accepted
 from proxy.reasons import Reason
+from proxy.values import Json
 
 MAX_GRANT = 8 * 3600
 """Seconds that a tool may be granted for: a working day."""

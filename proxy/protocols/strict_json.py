@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from proxy.actions import Json
 from proxy.decision import Malformed
 from proxy.reasons import Reason
+from proxy.values import Json
 
 MAX_DEPTH = 64
 # In another character set the same bytes are another text.

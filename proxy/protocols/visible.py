@@ -13,8 +13,8 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from proxy.actions import Json
 from proxy.protocols.strict_json import dumps
+from proxy.values import Json
 
 MAX_TEXT = 16384
 """Characters of one text that are shown."""

@@ -7,7 +7,7 @@ over bytes that are no longer these is not passed on.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from proxy.actions import Action, Challenge, Headers, Json, Message, Relay
+from proxy.actions import Action, Challenge, Message, Relay
 from proxy.decision import Denied, Malformed
 from proxy.exchange import Answer, Clean, Document, Inbound
 from proxy.protocols.channels.event import Event, Sender
@@ -15,6 +15,7 @@ from proxy.protocols.channels.form import fields
 from proxy.protocols.rest import RestCodec, json_object, with_query
 from proxy.protocols.strict_json import dumps
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 _SIGNATURES = ("-signature", "-signature-256", "-signature-ed25519")
 

@@ -12,10 +12,10 @@ from doubles import frames, grant
 from labelled import rows
 from leaks import Row, judge, told, wrong
 
-from proxy.actions import Headers, Json
 from proxy.decision import Allow
 from proxy.exchange import Content, Document, Raw, Stream
 from proxy.protection.redactor import Redactor
+from proxy.values import Headers, Json
 
 pytestmark = pytest.mark.slow
 

@@ -13,10 +13,10 @@ from collections import Counter
 import pytest
 from doubles import CLIENT, frames, grant, value
 
-from proxy.actions import Headers
 from proxy.decision import Allow
 from proxy.exchange import Clean, Content, Document, Raw, Stream
 from proxy.protection.redactor import Redactor
+from proxy.values import Headers
 
 SECRET = "Zx9kQ27-vLm4_Tr8w"
 LONG = "sk-proj-" + "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=160))

@@ -11,17 +11,7 @@ import pytest
 from auditing import HELD, Written, audit_log
 from doubles import CLIENT, OPERATOR, PUBLIC, Clock, Spy, grant, inbound
 
-from proxy.actions import (
-    Command,
-    Halt,
-    Json,
-    Known,
-    Listing,
-    Operate,
-    Plan,
-    Ruling,
-    ToolCall,
-)
+from proxy.actions import Command, Halt, Known, Listing, Operate, Plan, Ruling, ToolCall
 from proxy.audit import STRANGERS_EACH_MINUTE, AuditFile, AuditLog
 from proxy.audit.shares import PRINCIPAL_EACH_MINUTE
 from proxy.decision import Allow, Decision, Denied, Deny, Facts
@@ -30,6 +20,7 @@ from proxy.protection.redactor import Redactor
 from proxy.reasons import Layer, Reason
 from proxy.scope import Minting, Scope
 from proxy.trace import Trace
+from proxy.values import Json
 
 
 @pytest.fixture

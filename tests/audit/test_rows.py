@@ -8,7 +8,6 @@ from doubles import CLIENT, inbound
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.actions import Json
 from proxy.audit.rows import LONGEST_ROW, observed, subject, written
 from proxy.decision import Facts
 from proxy.exchange import Access, Route
@@ -16,6 +15,7 @@ from proxy.protection.redactor import Redactor
 from proxy.protocols.operator import OperationCodec
 from proxy.reasons import Reason
 from proxy.trace import Trace
+from proxy.values import Json
 
 redact = Redactor((HELD,)).text
 

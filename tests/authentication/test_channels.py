@@ -17,7 +17,6 @@ from doubles import BytesBody, Clock, inbound
 from signing import Post
 from state.backends import SEAL
 
-from proxy.actions import Headers
 from proxy.authentication.authenticator import Authenticator
 from proxy.authentication.channels import SEVERAL, Channels
 from proxy.authentication.pairing import Pairing
@@ -29,6 +28,7 @@ from proxy.limits import Unlimited
 from proxy.protocols.operator import OperationCodec
 from proxy.reasons import Reason
 from proxy.state.sqlite.store import SqliteStore
+from proxy.values import Headers
 
 NOW = 1_700_000_000
 PEER = Peer("10.0.0.1")

@@ -15,7 +15,6 @@ from labelled import rows
 from slack_sdk.signature import Clock, SignatureVerifier
 from standardwebhooks.webhooks import Webhook
 
-from proxy.actions import Headers
 from proxy.authentication.webhooks import (
     WINDOW_SECONDS,
     Outcome,
@@ -24,6 +23,7 @@ from proxy.authentication.webhooks import (
     verify,
     verify_token,
 )
+from proxy.values import Headers
 
 NOW = 1_700_000_000
 STAMP = str(NOW)

@@ -10,7 +10,7 @@ from consenting import SEAL, approvals, authorizer
 from doubles import CLIENT, Clock, inbound
 from policies import ADD, policy
 
-from proxy.actions import Action, Invoke, Json, Known, ToolCall
+from proxy.actions import Action, Invoke, Known, ToolCall
 from proxy.authorization.approvals import Approvals, Asking, Wish, boot_of
 from proxy.authorization.authorizer import Authorizer
 from proxy.decision import Allow, Decision, Deny
@@ -22,6 +22,7 @@ from proxy.scope import Autonomy
 from proxy.state.approvals import Ask, Standing, StandingGrant
 from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import Store
+from proxy.values import Json
 
 TOOLS = Route("tools", frozenset({"POST"}), "/tools/{name}", ToolCodec(), door="tools")
 OTHER = Principal("client-2", Role.CLIENT)

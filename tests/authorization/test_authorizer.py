@@ -17,7 +17,6 @@ from proxy.actions import (
     Effect,
     Enqueue,
     FileRead,
-    Headers,
     Invoke,
     Listing,
     Message,
@@ -36,6 +35,7 @@ from proxy.protocols.rest import ListingCodec, RestCodec, ToolCodec
 from proxy.reasons import Reason
 from proxy.scope import Autonomy, Scope
 from proxy.state.approvals import Stop, StopKind
+from proxy.values import Headers
 
 TOOLS = Route("tools", frozenset({"POST"}), "/tools/{name}", ToolCodec(), door="tools")
 LISTING = Route("tools", frozenset({"GET"}), "/tools", ListingCodec(), door="tools")

@@ -11,7 +11,6 @@ from proxy.actions import (
     Challenge,
     Enqueue,
     Forward,
-    Headers,
     Listing,
     Message,
     Operate,
@@ -23,6 +22,7 @@ from proxy.decision import Malformed
 from proxy.exchange import Inbound, OnceKey, Peer, Principal, Role, Route
 from proxy.protocols.rest import ForwardCodec
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 RELAY = Relay("POST", "/", Headers(), b"")
 CALL = ToolCall("shell", {})

@@ -17,9 +17,7 @@ from proxy.actions import (
     Enqueue,
     FilePlan,
     Forward,
-    Headers,
     Invoke,
-    Json,
     Known,
     Listing,
     Message,
@@ -34,6 +32,7 @@ from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Principal, Role
 from proxy.reasons import Reason
 from proxy.scope import Autonomy, Minting, Scope
+from proxy.values import Headers, Json
 
 READONLY, SUPERVISED, FULL = Autonomy.READONLY, Autonomy.SUPERVISED, Autonomy.FULL
 BEYOND = Deny(Reason.AUTONOMY_READONLY)

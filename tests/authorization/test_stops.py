@@ -7,12 +7,13 @@ import pytest
 from consenting import ListedStops, stops
 from doubles import AGENT, CLIENT, Clock
 
-from proxy.actions import Action, Forward, Headers, Message, Relay, ToolCall
+from proxy.actions import Action, Forward, Message, Relay, ToolCall
 from proxy.authorization.stops import LOOP_SECONDS, MAX_DENIALS, WITHIN_SECONDS, Stops
 from proxy.decision import Deny
 from proxy.exchange import Principal
 from proxy.reasons import Reason
 from proxy.state.approvals import Stop, StopKind
+from proxy.values import Headers
 
 RELAY = Relay("POST", "/in", Headers(), b"")
 LS = ToolCall("shell", {"command": "ls"})

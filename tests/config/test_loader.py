@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.actions import Effect, Json
+from proxy.actions import Effect
 from proxy.config import loader
 from proxy.config.loader import Loaded
 from proxy.config.model import Autonomy, Config
 from proxy.decision import ConfigError
+from proxy.values import Json
 
 NOTHING: dict[str, str] = {}
 MISSING = "cannot be read: No such file or directory"

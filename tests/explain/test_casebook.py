@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policies import PARSER
 
-from proxy.actions import Json
 from proxy.config import loader
 from proxy.decision import ConfigError
 from proxy.explain import casebook
@@ -16,6 +15,7 @@ from proxy.explain.casebook import Case, Result
 from proxy.explain.explainer import OFFLINE, Explainer, StopFile
 from proxy.explain.overlays import Overlays
 from proxy.reasons import Reason
+from proxy.values import Json
 
 FULL: Mapping[str, Json] = {"autonomy": {"level": "full"}}
 

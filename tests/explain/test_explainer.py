@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from policies import PARSER
 
-from proxy.actions import Action, Json
+from proxy.actions import Action
 from proxy.config import loader
 from proxy.config.loader import Loaded
 from proxy.decision import Deny
@@ -19,6 +19,7 @@ from proxy.exchange import Principal
 from proxy.explain.explainer import OFFLINE, Explainer, StopFile
 from proxy.explain.overlays import Overlays
 from proxy.reasons import Layer, Reason
+from proxy.values import Json
 
 PRINCIPALS = f"""
 principals:

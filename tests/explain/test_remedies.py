@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rulesets import call, ruleset
 
-from proxy.actions import Json
 from proxy.explain.remedies import Refusal, quoted, remedy
 from proxy.reasons import Layer, Reason
+from proxy.values import Json
 
 RULES = ruleset(
     """

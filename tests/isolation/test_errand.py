@@ -9,13 +9,14 @@ import pytest
 from doubles import CLIENT, frames
 from wire import until
 
-from proxy.actions import Headers, Listing
+from proxy.actions import Listing
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Content, Document, Frame, Stream
 from proxy.isolation.errand import Errand
 from proxy.isolation.fate import Fate
 from proxy.isolation.kept import unpacked
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 Call = Callable[[], Awaitable[Decision[Content]]]
 LATE = Deny(Reason.UPSTREAM_LATE)

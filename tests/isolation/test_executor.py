@@ -14,7 +14,6 @@ from proxy.actions import (
     FileList,
     FileRead,
     FileWrite,
-    Headers,
     Invoke,
     Known,
     OpenPath,
@@ -29,6 +28,7 @@ from proxy.isolation.once import Keeping, Once
 from proxy.reasons import Reason
 from proxy.seal import Seal
 from proxy.state.sqlite.store import SqliteStore
+from proxy.values import Headers
 
 FILE = OpenPath(-1, "a")  # no double opens it
 PLACES = ("sandbox", "files", "upstream", "inbox", "operations", "answers")

@@ -3,11 +3,11 @@
 import pytest
 from doubles import frames
 
-from proxy.actions import Headers
 from proxy.decision import Allow, Deny, Facts
 from proxy.exchange import Document, Stream
 from proxy.isolation.fate import Fate, fate, fate_by_status
 from proxy.reasons import Layer, Reason
+from proxy.values import Headers
 
 DONE, UNDONE, UNKNOWN = Fate
 # The fate of each denial: before anything went out, and after.

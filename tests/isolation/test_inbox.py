@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from doubles import Clock, grant
 
-from proxy.actions import Enqueue, Headers, Relay
+from proxy.actions import Enqueue, Relay
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Content, Document
 from proxy.isolation.inbox import DurableInbox, Posted, opened
@@ -18,6 +18,7 @@ from proxy.seal import Seal
 from proxy.state import letters
 from proxy.state.letters import Condition, Letter, Put
 from proxy.state.sqlite.store import SqliteStore
+from proxy.values import Headers
 
 SEAL = Seal(bytes(range(32)))
 HEADERS = Headers((("Content-Type", "text/plain"), ("X-Note", "1"), ("X-Note", "\udcff")))

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from doubles import frames
 
-from proxy.actions import Headers, Json
 from proxy.decision import Allow, Deny
 from proxy.exchange import Content, Document, Frame, Stream
 from proxy.isolation.kept import MAX_KEPT, Copy, packed, unpacked
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 
 async def kept(stream: Stream) -> bytes | None:

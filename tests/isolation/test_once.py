@@ -17,9 +17,7 @@ from proxy.actions import (
     FileList,
     FileRead,
     FileWrite,
-    Headers,
     Invoke,
-    Json,
     OpenPath,
     Operate,
     Plan,
@@ -37,6 +35,7 @@ from proxy.seal import Seal
 from proxy.state import store
 from proxy.state.sqlite.store import SqliteStore
 from proxy.state.store import Begun, Claim, Standing
+from proxy.values import Headers, Json
 
 SEAL = Seal(bytes(range(32)))
 KEY = OnceKey("k" * 64, "body")

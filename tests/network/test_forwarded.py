@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.actions import Headers
 from proxy.exchange import Address, Forwarded, Listener
 from proxy.network.forwarded import forwarded, is_trusted, parse_address
+from proxy.values import Headers
 
 Fields = tuple[tuple[str, str], ...]
 

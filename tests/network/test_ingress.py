@@ -9,7 +9,6 @@ from doubles import GATEWAY, HEALTH, inbound
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.actions import Headers
 from proxy.decision import Allow, Decision, Deny, Quota
 from proxy.exchange import Access, Connection, Forwarded, Inbound, Listener, Peer, Route
 from proxy.limits import Limiter, per_minute
@@ -17,6 +16,7 @@ from proxy.network.forwarded import TUNNEL
 from proxy.network.ingress import METHODS, Ingress, host_name, is_normal_path, peer_key
 from proxy.protocols.operator import PairCodec
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 Fields = tuple[tuple[str, str], ...]
 

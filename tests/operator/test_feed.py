@@ -12,13 +12,14 @@ from doubles import OPERATOR, grant
 from state.backends import SEAL
 from wire import until
 
-from proxy.actions import Halt, Json, Ruling
+from proxy.actions import Halt, Ruling
 from proxy.decision import Allow, Deny
 from proxy.exchange import Raw, Stream
 from proxy.isolation.answers import sealed_refusal
 from proxy.operator.feed import Feed
 from proxy.reasons import Reason
 from proxy.state.approvals import Ask, Asks, Progress
+from proxy.values import Json
 
 
 class Counted(NoAsks):

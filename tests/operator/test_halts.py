@@ -10,11 +10,12 @@ from desks import Bench
 from doubles import AGENT, CLIENT, OPERATOR
 from wire import until, until_done
 
-from proxy.actions import Action, Forward, Halt, Headers, Message, Operate, Relay, ToolCall
+from proxy.actions import Action, Forward, Halt, Message, Operate, Relay, ToolCall
 from proxy.exchange import Principal, Role
 from proxy.reasons import Reason
 from proxy.running import Ended
 from proxy.state.approvals import Stop, StopKind
+from proxy.values import Headers
 
 RELAY = Relay("POST", "/", Headers(), b"")
 SHELL, READ = ToolCall("shell", {"command": "ls"}), ToolCall("file_read", {"path": "a"})

@@ -10,7 +10,7 @@ import pytest
 from doubles import OPERATOR, Clock, grant, inbound
 from state.backends import SEAL
 
-from proxy.actions import Detail, Halt, Json, Operate, Question
+from proxy.actions import Detail, Halt, Operate, Question
 from proxy.authentication.pairing import Pairing
 from proxy.authentication.tokens import TokenBook, hash_token
 from proxy.authorization.approvals import Approvals
@@ -28,6 +28,7 @@ from proxy.scope import Autonomy, Minting, Scope
 from proxy.state.letters import Letter
 from proxy.state.sqlite.store import SqliteStore
 from proxy.trace import Trace
+from proxy.values import Json
 
 NARROW = Scope(("/tools/*",), ("file_read",), Autonomy.READONLY)
 

@@ -12,13 +12,14 @@ from desks import HELD, Bench
 from doubles import CLIENT, OPERATOR, grant, value
 from state.backends import SEAL
 
-from proxy.actions import Json, Ruling
+from proxy.actions import Ruling
 from proxy.decision import Allow, Decision
 from proxy.exchange import Clean, Principal, Raw, Role
 from proxy.isolation.answers import sealed_refusal
 from proxy.operator.views import Views, grant_rows, stop_rows
 from proxy.reasons import Reason
 from proxy.state.approvals import Standing, StandingGrant, Stop, StopKind
+from proxy.values import Json
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from urllib.parse import quote
 import pytest
 from placing import PATTERN, outgoing
 
-from proxy.actions import Headers, Relay, Upgrade, Upload
+from proxy.actions import Relay, Upgrade, Upload
 from proxy.decision import Allow, Denied, Deny, Malformed
 from proxy.duplex import Closing, Socket, SocketEvent
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

@@ -13,7 +13,6 @@ from duplex import FakeAgent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.actions import Headers, Json
 from proxy.decision import Allow, Denied
 from proxy.duplex import Closing, Socket, SocketEvent
 from proxy.exchange import Clean, Content, Document, Frame, Principal, Raw, Stream
@@ -22,6 +21,7 @@ from proxy.protection.masks import Masks
 from proxy.protection.redactor import Redactor
 from proxy.protection.rule import Rule
 from proxy.reasons import Layer, Reason
+from proxy.values import Headers, Json
 
 M = "*[REDACTED]"
 HELD = ("held-value-1", "first line of it\nsecond line of it", 'quo"ted\\välue')

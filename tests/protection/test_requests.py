@@ -8,24 +8,13 @@ import pytest
 from doubles import AGENT, CLIENT
 from placing import ANOTHER, PATTERN, Rig, outgoing
 
-from proxy.actions import (
-    Action,
-    Forward,
-    Headers,
-    Invoke,
-    Json,
-    Known,
-    Listing,
-    Message,
-    Relay,
-    ToolCall,
-    Upload,
-)
+from proxy.actions import Action, Forward, Invoke, Known, Listing, Message, Relay, ToolCall, Upload
 from proxy.authorization.sources import Sources
 from proxy.decision import Allow, Deny
 from proxy.protection.placeholders import SHAPE
 from proxy.protection.requests import Requests
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 ENV = f"TOKEN={PATTERN}\n"
 UNKNOWN = Deny(Reason.PLACEHOLDER_UNKNOWN)

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from labelled import rows
 
-from proxy.actions import Json
 from proxy.decision import Denied
 from proxy.protection.cleaner import Cleaner
 from proxy.protection.detector import Detector
@@ -21,6 +20,7 @@ from proxy.protection.masks import Masks
 from proxy.protection.redactor import shipped_rules
 from proxy.protection.sse import MAX_EVENT, scrub_events, scrub_lines
 from proxy.reasons import Reason
+from proxy.values import Json
 
 TEXT = "the key is zz_12345678, keep it"
 CLEAN = f"the key is {M}, keep it"

@@ -8,7 +8,6 @@ import pytest
 from doubles import frames
 from scanning import KNOWN, OURS
 
-from proxy.actions import Headers
 from proxy.duplex import Closing, SocketEvent
 from proxy.exchange import Frame, Stream
 from proxy.protection.cleaner import Cleaner
@@ -16,6 +15,7 @@ from proxy.protection.compiled import NONE
 from proxy.protection.detector import Detector
 from proxy.protection.masks import Masks
 from proxy.protection.streams import messages, scrubbed
+from proxy.values import Headers
 
 M = "*[REDACTED]"
 TEXT = b"token=kQ7vLm4Tr8wZ held-value-1"

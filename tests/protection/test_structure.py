@@ -9,8 +9,8 @@ from cleaners import HELD, SECRET, Double, M
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.actions import Json
 from proxy.protection.structure import MAX_DEPTH, json_text, parsed, walk
+from proxy.values import Json
 
 
 def nested(value: Json, depth: int) -> str:

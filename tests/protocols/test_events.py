@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wire import until
 
-from proxy.actions import Headers, Json
 from proxy.decision import Denied, Malformed
 from proxy.exchange import Answer, Frame
 from proxy.protocols.events import RESULT, event, events, prefers_events
 from proxy.protocols.problem import problem
 from proxy.reasons import Layer, Reason
+from proxy.values import Headers, Json
 
 LOST = Denied(Layer.ISOLATION, Reason.SANDBOX_LOST)
 ENDED = Frame(RESULT, b'{"exit_code":0}', final=True)

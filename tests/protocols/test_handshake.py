@@ -6,10 +6,11 @@ import pytest
 from doubles import inbound
 from duplex import ACCEPT, KEY
 
-from proxy.actions import Headers, Upgrade
+from proxy.actions import Upgrade
 from proxy.decision import Malformed
 from proxy.protocols.handshake import Offer, answered, asked
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 Fields = tuple[tuple[str, str], ...]
 

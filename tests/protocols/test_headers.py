@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.actions import Headers
 from proxy.decision import Quota
 from proxy.exchange import Forwarded
 from proxy.protocols.headers import downward, forwarded, outward, upward
+from proxy.values import Headers
 
 Fields = tuple[tuple[str, str], ...]
 

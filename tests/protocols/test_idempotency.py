@@ -2,10 +2,10 @@
 
 import pytest
 
-from proxy.actions import Headers
 from proxy.decision import Malformed
 from proxy.protocols.idempotency import given_key, keyed, with_key
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 STANDARD, ZEROCLAW = "Idempotency-Key", "X-Idempotency-Key"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from doubles import LargeBody, UnreadBody, frames, inbound
 
-from proxy.actions import Action, Headers, Json, Operate, Question
+from proxy.actions import Action, Operate, Question
 from proxy.decision import Malformed
 from proxy.exchange import Answer, Clean, Codec, Document, Inbound, Stream
 from proxy.protocols.operator import (
@@ -21,6 +21,7 @@ from proxy.protocols.operator import (
 )
 from proxy.reasons import Reason
 from proxy.scope import UNBOUND, Autonomy, Minting, Scope
+from proxy.values import Headers, Json
 
 JSON = {"Content-Type": "application/json"}
 MINT = MintCodec("tokens.create")

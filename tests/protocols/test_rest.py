@@ -6,17 +6,7 @@ import pytest
 from doubles import LargeBody, UnreadBody, frames, inbound
 from duplex import ACCEPT, KEY, FakeAgent
 
-from proxy.actions import (
-    Forward,
-    Headers,
-    Json,
-    Listing,
-    Message,
-    Operate,
-    Relay,
-    ToolCall,
-    Upgrade,
-)
+from proxy.actions import Forward, Listing, Message, Operate, Relay, ToolCall, Upgrade
 from proxy.decision import Denied, Facts, Malformed
 from proxy.exchange import Answer, Body, Clean, Codec, Document, Frame, Inbound, Stream
 from proxy.protocols.operator import LinkCodec, MintCodec, OperationCodec, PairCodec
@@ -24,6 +14,7 @@ from proxy.protocols.problem import problem
 from proxy.protocols.rest import ForwardCodec, ListingCodec, ToolCodec
 from proxy.protocols.webhook import WebhookCodec
 from proxy.reasons import Layer, Reason
+from proxy.values import Headers, Json
 
 JSON = {"Content-Type": "application/json"}
 TOOL = ToolCodec()

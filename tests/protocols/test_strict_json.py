@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.actions import Json
 from proxy.decision import Malformed
 from proxy.protocols.strict_json import MAX_DEPTH, dumps, loads
 from proxy.reasons import Reason
+from proxy.values import Json
 
 VALUES = st.recursive(
     st.none()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.actions import Json
 from proxy.protocols.strict_json import dumps
 from proxy.protocols.visible import MAX_SHOWN, MAX_TEXT, Find, shown, visible
+from proxy.values import Json
 
 ESCAPE = re.compile(r"\\u\{([0-9a-f]+)\}")
 ODD = st.sampled_from("\\u{}0123abc\u200b\u202e\u00a0\n\t\x00\x1b\u3164\ufe0f\U000e0041ä\U0001f600")

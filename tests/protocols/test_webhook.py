@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from doubles import UnreadBody, inbound
 
-from proxy.actions import Challenge, Headers, Json, Message, Relay
+from proxy.actions import Challenge, Message, Relay
 from proxy.decision import Denied, Malformed
 from proxy.exchange import Answer, Clean, Codec, Document, Inbound
 from proxy.protocols.channels import READERS
@@ -15,6 +15,7 @@ from proxy.protocols.channels.event import Admits, Event, Sender
 from proxy.protocols.problem import problem
 from proxy.protocols.webhook import ChannelCodec, SubscriptionCodec, WebhookCodec
 from proxy.reasons import Layer, Reason
+from proxy.values import Headers, Json
 
 JSON = {"Content-Type": "application/json"}
 WEBHOOK = WebhookCodec("/hooks/in")

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from proxy.actions import Effect, Json, ToolCall, release
+from proxy.actions import Effect, ToolCall, release
 from proxy.authorization.tools.catalogue import Catalogue, Tool
 from proxy.authorization.tools.dispatch import MAX_CALLS, MAX_DEPTH
 from proxy.authorization.tools.observation import Observation
@@ -19,6 +19,7 @@ from proxy.config.patterns import any_covers
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.reasons import Reason
 from proxy.scope import Autonomy, Scope
+from proxy.values import Json
 
 _EFFECTS = tuple(Effect)  # from the least to the most
 _MOST_PATHS = 200  # in all calls that one call stands for

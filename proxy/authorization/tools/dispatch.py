@@ -7,11 +7,12 @@ tool could read its arguments in another way than we do (`name` and `tool` in on
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from proxy.actions import Json, ToolCall
+from proxy.actions import ToolCall
 from proxy.authorization.tools.rules import reach
 from proxy.decision import Allow, Decision, Deny, Malformed
 from proxy.protocols.strict_json import loads_object
 from proxy.reasons import Reason
+from proxy.values import Json
 
 MAX_DEPTH = 4
 MAX_CALLS = 64

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from proxy.actions import Effect, Invoke, Json
+from proxy.actions import Effect, Invoke
 from proxy.authorization.tools.catalogue import Place, Tool
 from proxy.authorization.verdict import Asked, Permit, Verdict
 from proxy.decision import Allow, Facts
 from proxy.reasons import Reason
+from proxy.values import Json
 
 OBSERVABLE = frozenset(
     {

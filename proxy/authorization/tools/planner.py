@@ -18,7 +18,6 @@ from proxy.actions import (
     FileRead,
     FileWrite,
     Invoke,
-    Json,
     OpenPath,
     Plan,
 )
@@ -31,6 +30,7 @@ from proxy.authorization.tools.rules import ABSENT, MOST_PATHS, reach
 from proxy.authorization.urls.policy import UrlPolicy
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.reasons import Reason
+from proxy.values import Json
 
 _TIMEOUT, _STDIN = "timeout_secs", "stdin"
 _MOST_URLS = 20  # in one argument

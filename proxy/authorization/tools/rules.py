@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from proxy.actions import Json
 from proxy.authorization.paths.workspace import Workspace
 from proxy.config.rules import LONGEST, RuleConfig, demands
 from proxy.decision import Deny, Facts
 from proxy.reasons import Reason
+from proxy.values import Json
 
 MOST_PATHS = 100
 """Paths in one argument: each costs up to some milliseconds to look at."""

@@ -7,10 +7,11 @@ once, field by field, so that it can be audited in a minute.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from proxy.actions import MOUNT, Json
+from proxy.actions import MOUNT
 from proxy.config.model import DockerConfig
 from proxy.isolation.environment import GIT
 from proxy.isolation.owner import NOBODY, Owner
+from proxy.values import Json
 
 OWNER_LABEL, BOOT_LABEL, REQUEST_LABEL = "sidegate.owner", "sidegate.boot", "sidegate.request"
 TMP = "/tmp"  # noqa: S108 - inside the container

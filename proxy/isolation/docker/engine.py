@@ -16,11 +16,11 @@ import aiohttp
 import structlog
 from aiodocker.containers import DockerContainer
 
-from proxy.actions import Json
 from proxy.decision import told
 from proxy.isolation.docker.address import check_address
 from proxy.isolation.docker.container import BOOT_LABEL, OWNER_LABEL, REQUEST_LABEL
 from proxy.isolation.docker.info import EngineInfo
+from proxy.values import Json
 
 ENGINE_SECONDS = 20.0
 REFUSED_SECONDS = 600.0  # where nobody calls whoever is not ready, nothing would end it

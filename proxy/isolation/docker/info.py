@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.actions import Json
 from proxy.isolation.docker.container import TMP
+from proxy.values import Json
 
 _KEPT = {
     "MemoryLimit": "memory",

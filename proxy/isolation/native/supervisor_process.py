@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Self
 
 from proxy import process
-from proxy.actions import Json
 from proxy.isolation.native.order import CLEARED, MARK, Order
 from proxy.isolation.run import STDERR, STDOUT
+from proxy.values import Json
 
 _CHUNK = 65536
 _CLEARING_SECONDS = 20.0

@@ -10,7 +10,7 @@ from http import HTTPStatus
 import aiohttp
 from yarl import URL
 
-from proxy.actions import Headers, Invoke, Relay, Upload
+from proxy.actions import Invoke, Relay, Upload
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Content, Document, Grant, Stream
 from proxy.isolation.executor import Backend
@@ -20,6 +20,7 @@ from proxy.isolation.upstream.sockets import offer, opened
 from proxy.protocols.headers import downward, forwarded, upward
 from proxy.protocols.strict_json import dumps
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 _PROBE_SECONDS = 3.0
 _JSON = Headers((("Content-Type", "application/json"),))

@@ -12,10 +12,10 @@ from http import HTTPStatus
 import aiohttp
 from aiohttp import HttpVersion10, HttpVersion11
 
-from proxy.actions import Json
 from proxy.decision import Malformed
 from proxy.exchange import Frame
 from proxy.protocols.strict_json import loads
+from proxy.values import Json
 
 _MAX_RESULT = 4 << 20
 _CHUNK = 65536

@@ -20,10 +20,10 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from proxy.actions import Before
 from proxy.decision import Malformed
 from proxy.isolation.upstream.breaker import Breaker
 from proxy.isolation.upstream.handler import Habit, Handler
+from proxy.values import Before
 
 _KEPT_SECONDS = 15.0
 _MOST_ASIDE = 4

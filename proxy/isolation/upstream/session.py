@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 import aiohttp
 from yarl import URL
 
-from proxy.actions import Before, Headers, Upload
+from proxy.actions import Upload
 from proxy.decision import Deny, Facts, Malformed
 from proxy.isolation.upstream.breaker import Breaker
 from proxy.isolation.upstream.connector import SENDING, Connector, Sending
 from proxy.protocols.idempotency import keyed
 from proxy.reasons import Reason
+from proxy.values import Before, Headers
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 

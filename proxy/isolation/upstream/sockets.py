@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
-from proxy.actions import Headers, Upgrade
+from proxy.actions import Upgrade
 from proxy.duplex import Closing, Socket, SocketEvent
 from proxy.isolation.upstream.answers import fit
 from proxy.protocols.handshake import Offer
 from proxy.protocols.headers import downward
+from proxy.values import Headers
 from proxy.websocket import Terms, WebSocketEnd
 
 _TERMS = Terms(largest=4 << 20)

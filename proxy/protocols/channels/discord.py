@@ -5,11 +5,11 @@ Discord's Webhook Events are another thing, with a URL of their own, where type 
 
 from collections.abc import Mapping
 
-from proxy.actions import Headers, Json
 from proxy.decision import Malformed
 from proxy.protocols.channels.event import Event, Sender, digest, key_of, person
 from proxy.protocols.channels.post import document, inside
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 _PING = 1
 _PONG: Json = {"type": 1}

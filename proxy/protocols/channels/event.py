@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from proxy.actions import Headers, Json
 from proxy.decision import Malformed
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 _ID = re.compile(r"[A-Za-z0-9._@+-]{1,128}")
 _NUMBER = re.compile(r"[+-]?[0-9]+")

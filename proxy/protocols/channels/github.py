@@ -3,9 +3,9 @@
 GitHub signs neither header: the id keeps a retry from being done twice, not one who replays a body.
 """
 
-from proxy.actions import Headers
 from proxy.protocols.channels.event import OK, Event, key_of, person
 from proxy.protocols.channels.post import document, inside, optional
+from proxy.values import Headers
 
 
 def read(data: bytes, headers: Headers, *, team_id: str | None = None) -> Event:  # noqa: ARG001

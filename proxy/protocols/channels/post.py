@@ -7,10 +7,10 @@ two ways is refused.
 import re
 from collections.abc import Mapping
 
-from proxy.actions import Headers, Json
 from proxy.decision import Malformed
 from proxy.protocols.strict_json import JSON_TYPE, UTF8, loads_object
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 _FORM_TYPE = re.compile(rf"application/x-www-form-urlencoded{UTF8}")
 

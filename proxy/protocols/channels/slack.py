@@ -7,13 +7,13 @@ admitted. Where only one workspace is listened to, each that a post names has to
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from proxy.actions import Headers, Json
 from proxy.decision import Malformed
 from proxy.protocols.channels.event import Event, Sender, digest, key_of, person
 from proxy.protocols.channels.form import fields
 from proxy.protocols.channels.post import inside, is_form
 from proxy.protocols.strict_json import loads_object
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 _CHALLENGE = re.compile(r"[ -~]{1,512}")
 _AUTHORS = (("user",), ("user_id",), ("assistant_thread", "user_id"), ("edited", "user"))

@@ -3,9 +3,9 @@
 What a body says is between its sender and the agent: nothing in it is decided on, or read.
 """
 
-from proxy.actions import Headers
 from proxy.protocols.channels.event import Event, Sender, key_of
 from proxy.protocols.channels.post import check_unencoded, header
+from proxy.values import Headers
 
 SENDER = Sender(("standard",))
 """The one sender there is: the signature is the whole proof."""

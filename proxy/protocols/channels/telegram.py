@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from proxy.actions import Headers, Json
 from proxy.decision import Malformed
 from proxy.protocols.channels.event import Event, Sender, key_of, person
 from proxy.protocols.channels.post import document
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 # One who writes as a chat, as anonymous administrators do, is that chat: `from` is then a stand-in
 # that all of them share.

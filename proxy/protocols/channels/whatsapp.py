@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from proxy.actions import Headers, Json
 from proxy.protocols.channels.event import OK, Admits, Event, Sender, digest
 from proxy.protocols.channels.post import document, inside
 from proxy.protocols.strict_json import dumps
+from proxy.values import Headers, Json
 
 # Meta, "Business-scoped user IDs", 2026: the phone number of one who hides it is left out.
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,120}")

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from policies import declared, policy
 
-from proxy.actions import Effect, Invoke, Json, ToolCall
+from proxy.actions import Effect, Invoke, ToolCall
 from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.policy import Asked, Permit, Policy, Verdict
 from proxy.authorization.urls.policy import UrlPolicy
@@ -21,6 +21,7 @@ from proxy.decision import Allow, Deny
 from proxy.exchange import Principal, Role
 from proxy.reasons import Reason
 from proxy.scope import Autonomy, Scope
+from proxy.values import Json
 
 READONLY, SUPERVISED, FULL = Autonomy
 READ = {"effect": "read", "backend": "upstream"}

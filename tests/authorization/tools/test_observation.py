@@ -9,7 +9,7 @@ import pytest
 from doubles import AGENT, CLIENT, OPERATOR
 from policies import declared, policy
 
-from proxy.actions import Invoke, Json, ToolCall
+from proxy.actions import Invoke, ToolCall
 from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.policy import Asked, Permit, Verdict
 from proxy.authorization.tools.observation import OBSERVABLE, Observation
@@ -17,6 +17,7 @@ from proxy.decision import Allow, Deny
 from proxy.exchange import Principal, Role
 from proxy.reasons import Layer, Reason
 from proxy.scope import Autonomy, Scope
+from proxy.values import Json
 
 READONLY, SUPERVISED, FULL = Autonomy
 UNTIL = datetime(2030, 1, 1, tzinfo=UTC)

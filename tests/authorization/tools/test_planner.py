@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from policies import ADD, RUN, SAVE, planner
 
-from proxy.actions import Command, Effect, FileList, FilePlan, FileRead, FileWrite, Invoke, Json
+from proxy.actions import Command, Effect, FileList, FilePlan, FileRead, FileWrite, Invoke
 from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.tools.catalogue import FILE_LIST, FILE_READ, FILE_WRITE, SHELL, Place, Tool
 from proxy.beneath import open_beneath
 from proxy.decision import Allow, Deny
 from proxy.reasons import Reason
+from proxy.values import Json
 
 LOOK = Tool("look", Effect.READ, Place.SANDBOX, command="line", seconds=5)
 INVALID = Deny(Reason.ARGUMENTS_INVALID)

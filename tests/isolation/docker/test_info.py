@@ -8,11 +8,11 @@ import pytest
 from aiohttp import web
 from engines import FakeEngine
 
-from proxy.actions import Json
 from proxy.isolation.docker.container import Mount, Profile, container
 from proxy.isolation.docker.engine import Engine
 from proxy.isolation.docker.info import FIELDS, EngineInfo
 from proxy.isolation.owner import NOBODY
+from proxy.values import Json
 
 ALL: dict[str, Json] = {
     "MemoryLimit": True,

@@ -12,12 +12,13 @@ import pytest
 from doubles import CLIENT, grant
 from wire import OK, Agent, Received, Step, agent, until
 
-from proxy.actions import Headers, Invoke, Relay
+from proxy.actions import Invoke, Relay
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Content, Document, Forwarded, Peer, Stream
 from proxy.isolation.upstream import Upstream
 from proxy.isolation.upstream.session import Limits
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 OWN = {"Authorization": "Bearer agents-own-secret"}
 CLIENTS = (

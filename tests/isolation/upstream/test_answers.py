@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 from raw_agent import Line, raw_agent
 
-from proxy.actions import Headers
 from proxy.isolation.upstream.answers import bounded, frames, inspectable, result
 from proxy.isolation.upstream.session import Call, Limits, Session
+from proxy.values import Headers
 
 Answered = Callable[..., Awaitable[aiohttp.ClientResponse]]
 

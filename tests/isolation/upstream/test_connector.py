@@ -8,10 +8,10 @@ from raw_agent import FINE, Line, keep, whole
 from sessions import MOMENT, ask, call, keeping, pair
 from wire import until
 
-from proxy.actions import Headers
 from proxy.decision import Deny
 from proxy.isolation.upstream.session import Call, Limits
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 KEYED = Headers((("Idempotency-Key", "k"),))
 SAFE = ["GET", "HEAD", "OPTIONS"]

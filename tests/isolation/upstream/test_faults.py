@@ -14,7 +14,7 @@ from doubles import grant, inbound
 from raw_agent import FINE, Line, RawAgent, raw_agent, whole
 from wire import until
 
-from proxy.actions import Headers, Invoke, Relay
+from proxy.actions import Invoke, Relay
 from proxy.decision import Allow, Decision, Denied
 from proxy.exchange import Content, Document, Stream
 from proxy.isolation.upstream import Upstream
@@ -22,6 +22,7 @@ from proxy.isolation.upstream.session import Limits
 from proxy.metrics import Metrics
 from proxy.reasons import Layer, Reason
 from proxy.trace import Trace
+from proxy.values import Headers
 
 LIMITS = Limits(connect=0.5, answer=0.3, idle=0.2, total=0.8, moment=0.05)
 CLOSE, RESET, STAY = "close", "reset", "stay"

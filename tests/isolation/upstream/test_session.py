@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from raw_agent import FINE, Line, RawAgent, keep, raw_agent, whole
 from wire import until
 
-from proxy.actions import Headers, Upload
+from proxy.actions import Upload
 from proxy.decision import Deny, Malformed
 from proxy.isolation.upstream.session import Call, Limits, Session
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 NONE = Headers()
 GET = Call("GET", "/", NONE)

@@ -12,7 +12,7 @@ from doubles import CLIENT, grant
 from duplex import CLOSE, PING, closed, frame, read_frames
 from wire import Received, until
 
-from proxy.actions import Headers, Relay, Upgrade
+from proxy.actions import Relay, Upgrade
 from proxy.decision import Allow, Decision, Deny
 from proxy.duplex import Closing, Socket, SocketEvent
 from proxy.exchange import Content, Frame, Stream
@@ -20,6 +20,7 @@ from proxy.isolation.upstream import Upstream
 from proxy.isolation.upstream.sockets import offer
 from proxy.protocols.handshake import Offer, answered
 from proxy.reasons import Reason
+from proxy.values import Headers
 from proxy.websocket import LOST
 
 OWN = {"Authorization": "Bearer agents-own-secret"}

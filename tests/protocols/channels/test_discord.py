@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from proxy.actions import Headers
 from proxy.decision import Malformed
 from proxy.protocols.channels.discord import read
 from proxy.protocols.channels.event import Event, Sender
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 JSON = Headers((("Content-Type", "application/json"),))
 ALICE = {"id": "80351110224678912", "username": "alice"}

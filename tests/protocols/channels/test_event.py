@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.actions import Json
 from proxy.decision import Malformed
 from proxy.protocols.channels import READERS
 from proxy.protocols.channels.event import Event, Sender, digest, identity, key_of, person
 from proxy.reasons import Reason
+from proxy.values import Json
 
 ALICE, BOB, NOBODY = Sender(("1", "alice")), Sender(("2",)), Sender()
 

@@ -2,11 +2,11 @@ import json
 
 import pytest
 
-from proxy.actions import Headers
 from proxy.decision import Malformed
 from proxy.protocols.channels.event import Event, Sender
 from proxy.protocols.channels.github import read
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 ID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 OCTOCAT = {"login": "Octocat", "id": 583231, "type": "User"}

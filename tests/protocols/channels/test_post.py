@@ -1,6 +1,5 @@
 import pytest
 
-from proxy.actions import Headers, Json
 from proxy.decision import Malformed
 from proxy.protocols.channels.post import (
     check_unencoded,
@@ -11,6 +10,7 @@ from proxy.protocols.channels.post import (
 )
 from proxy.protocols.strict_json import loads_object
 from proxy.reasons import Reason
+from proxy.values import Headers, Json
 
 
 def typed(*types: str, encoding: str | None = None) -> Headers:

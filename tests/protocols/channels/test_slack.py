@@ -4,11 +4,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from proxy.actions import Headers
 from proxy.decision import Malformed
 from proxy.protocols.channels.event import Event, Sender, digest
 from proxy.protocols.channels.slack import read
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 JSON = Headers((("Content-Type", "application/json"),))
 FORM = Headers((("Content-Type", "application/x-www-form-urlencoded"),))

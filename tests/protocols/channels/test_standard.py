@@ -1,9 +1,9 @@
 import pytest
 
-from proxy.actions import Headers
 from proxy.decision import Malformed
 from proxy.protocols.channels.event import Event, Sender
 from proxy.protocols.channels.standard import read
+from proxy.values import Headers
 
 ID = ("webhook-id", "msg_p5jXN8AQM9LWM0D4loKWxJek")
 

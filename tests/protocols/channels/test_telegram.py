@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.actions import Headers
 from proxy.decision import Malformed
 from proxy.protocols.channels.event import Event, Sender
 from proxy.protocols.channels.telegram import read
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 JSON = Headers((("Content-Type", "application/json"),))
 ALICE = {"id": 123456789, "is_bot": False, "first_name": "Alice", "username": "alice"}

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from labelled import rows
 
-from proxy.actions import Headers
 from proxy.decision import Malformed
 from proxy.protocols.channels.event import Admits, Event, Sender
 from proxy.protocols.channels.whatsapp import read
 from proxy.reasons import Reason
+from proxy.values import Headers
 
 JSON = Headers((("Content-Type", "application/json"),))
 METADATA = {"display_phone_number": "15550783881", "phone_number_id": "106540352242922"}
