@@ -7,18 +7,19 @@ BIN    := .venv/bin
 LAYERS := network authentication authorization isolation protection
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run test test-fast bench check format docs lock engine clean bootstrap
+.PHONY: help run test test-fast bench bench-peers check format docs lock engine clean bootstrap
 .DEFAULT_GOAL := help
 
 help: ## what there is
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 run: bootstrap ## Sidegate before a demo agent, with a tour (TOUR=only: the tour, then stop)
 	@deploy/engine with $(BIN)/python deploy/tour.py $(if $(filter only,$(TOUR)),--only)
 
 test: bootstrap ## every test, those in containers included, and the coverage of the five layers
 	@deploy/servers
+	@deploy/peers
 	@deploy/engine with $(PYTEST) -n auto $(LAYERS:%=--cov=proxy/%) --cov-report=term $(ARGS)
 
 test-fast: bootstrap ## the inner loop: no containers, nothing slow
@@ -26,6 +27,10 @@ test-fast: bootstrap ## the inner loop: no containers, nothing slow
 
 bench: bootstrap ## how fast it is, beside its peers, in about six minutes
 	@deploy/engine with $(BIN)/python -m bench $(ARGS)
+
+bench-peers: bootstrap ## what a call of an MCP tool takes through Sidegate, and through its peers
+	@deploy/peers bench
+	@$(BIN)/python -m bench peers $(ARGS)
 
 check: bootstrap ## format, lint and types
 	@$(BIN)/ruff format --check

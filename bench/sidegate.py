@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,21 +58,27 @@ class Program:
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK")
 
 
-@asynccontextmanager
-async def running(*arguments: str) -> AsyncIterator[Program]:
+def running(*arguments: str) -> AbstractAsyncContextManager[Program]:
     """`python …` in this repository, ended with the block; nothing but its file configures it."""
+    return program(sys.executable, *arguments)
+
+
+@asynccontextmanager
+async def program(*words: str, **more: str) -> AsyncIterator[Program]:
+    """A program that is started in this repository, with more variables, ended with the block."""
+    kept = {name: os.environ[name] for name in os.environ if not name.startswith("SIDEGATE_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, *arguments),
+        *words,
         cwd=ROOT,
-        env={name: os.environ[name] for name in os.environ if not name.startswith("SIDEGATE_")},
+        env={**kept, **more},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    program = Program(process)
-    listening = asyncio.create_task(program.listen())
+    made = Program(process)
+    listening = asyncio.create_task(made.listen())
     try:
-        yield program
+        yield made
     finally:
         if process.returncode is None:
             process.terminate()
@@ -149,3 +155,10 @@ async def _paired(port: int, code: str) -> str:
     async with aiohttp.ClientSession() as http, http.post(url, headers=headers) as answer:
         answer.raise_for_status()
         return str((await answer.json())["token"])
+
+
+async def free_port() -> int:
+    """A port on loopback that nobody had a moment ago, for programs that cannot choose one."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        return int(server.sockets[0].getsockname()[1])

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from proxy.duplex import SocketGuard
+from proxy.mcp import McpCall, McpTalk, Rpc, Via
 from proxy.scope import Minting
 from proxy.values import Before, Headers, Json
 
@@ -31,7 +33,9 @@ class ToolCall:
 
     `detach`: answer at once, and do it apart. `ask`: the approval that it is resumed under.
     `inner`: the tools that layer 3 found to be called through it. `stream`: show what it writes as
-    it comes, where that can be.
+    it comes, where that can be. `via`: how it came by MCP, where it did; then a tool may also be a
+    method of a server's, such as `github.resources/read`. `patience`: seconds for which a human is
+    waited for, where that is less than the rules say.
     """
 
     tool: str
@@ -40,6 +44,8 @@ class ToolCall:
     ask: str = ""
     inner: tuple[str, ...] = field(default=(), compare=False)
     stream: bool = field(default=False, compare=False)
+    via: Via | None = field(default=None, compare=False, repr=False)
+    patience: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,8 @@ class Upload:
 class Relay:
     """A request as it goes up to the agent. `headers` still holds what the client sent.
 
-    With `upload`, that is its body. With `upgrade`, it opens a WebSocket.
+    With `upload`, that is its body. With `upgrade`, it opens a WebSocket, and what the client says
+    on it goes by `guard`, where there is one.
     """
 
     method: str
@@ -74,6 +81,7 @@ class Relay:
     before: Before | None = field(default=None, compare=False, repr=False)
     upgrade: Upgrade | None = None
     upload: Upload | None = field(default=None, compare=False, repr=False)
+    guard: SocketGuard | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +143,14 @@ class Question:
     body: Mapping[str, Json]
 
 
-Detail = Minting | Ruling | Halt | Selection | Question
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """The definition of a tool that an operator accepts: exactly that of this digest."""
+
+    digest: str
+
+
+Detail = Minting | Ruling | Halt | Selection | Question | Acceptance
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +177,7 @@ class Collect:
     owner: str = ""
 
 
-Action = ToolCall | Message | Forward | Listing | Operate | Challenge | Collect
+Action = ToolCall | Message | Forward | Listing | Operate | Challenge | Collect | Rpc
 
 
 def _hides_nothing(_name: str) -> bool:
@@ -220,12 +235,13 @@ class FileList:
 
 @dataclass(frozen=True, slots=True)
 class Invoke:
-    """Call a tool of the upstream agent at `path`."""
+    """Call a tool of the upstream agent at `path`; `openclaw` is its name there, if that is one."""
 
     path: str
     arguments: Mapping[str, Json]
     seconds: float
     before: Before | None = field(default=None, compare=False, repr=False)
+    openclaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +268,7 @@ class Known:
 FilePlan = FileRead | FileWrite | FileList
 
 
-Plan = Command | FilePlan | Invoke | Relay | Enqueue | Operate | Collect | Known
+Plan = Command | FilePlan | Invoke | Relay | Enqueue | Operate | Collect | Known | McpCall | McpTalk
 
 
 def release(plan: Plan) -> None:

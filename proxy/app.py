@@ -26,6 +26,7 @@ from proxy.operator.operations import Operations
 from proxy.places import Places
 from proxy.routes import Table
 from proxy.server import Door, Server
+from proxy.servers import Servers
 from proxy.upkeep import look_after
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ class App:
     cautions: tuple[str, ...]
     ports: dict[str, int]
     keep_holding: Callable[[], Coroutine[None, None, None]]
+    servers: Servers
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -66,6 +68,7 @@ class App:
             self.begin(stack, self._survey())
             self.begin(stack, look_after(self.operations.tokens, self.server.running))
             self.begin(stack, self.keep_holding())
+            self.begin(stack, self.servers.tidy())
             self.begin(stack, self.deliveries.run())
             self.begin(stack, self.detached.run())
             self.begin(stack, self.operations.desk.halts.enforce())

@@ -53,8 +53,11 @@ from proxy.routes import Table, tables
 from proxy.running import Running
 from proxy.runtimes import Setting, open_sandbox, room_of, said_of
 from proxy.runtimes import cautions as runtime_cautions
+from proxy.seal import Seal
 from proxy.server import Server
+from proxy.servers import Wire, open_servers
 from proxy.settings import (
+    attest_of,
     audit_of,
     keeping_of,
     limits_of,
@@ -64,6 +67,8 @@ from proxy.settings import (
 )
 from proxy.state.opening import cautions, open_store
 from proxy.state.owner import Ownership
+from proxy.state.store import Store
+from proxy.trace import Observer
 from proxy.unsealing import Unsealed, unseal
 
 log = structlog.get_logger()
@@ -114,13 +119,11 @@ async def build(
         store.replays,
         time.time,
     )
-    table_of = tables(config, channels)
-    metrics = Metrics(VERSION, _route_names(table_of), redactor.labels)
-    audit_file = audit_of(config, places.audit, seal, store.instance, metrics)
-    stack.push_async_callback(audit_file.aclose)
-    audit = AuditLog(audit_file, time.time, redactor.text)
-    stack.push_async_callback(audit.aclose)
-    observers = (audit, metrics, Hints(time.time))
+    ports: dict[str, int] = {}
+    wire = Wire.of(config, seal)
+    codec = wire.codec(lambda: f"{admin_url(config, ports)}/approvals")
+    table_of = tables(config, channels, codec)
+    metrics, observers = _observed(stack, config, places, seal, store, table_of, redactor)
     workspace = open_workspace(loaded, environ)
     if workspace is not None:
         stack.callback(workspace.close)
@@ -129,7 +132,11 @@ async def build(
     log.info("isolation", commands=said_of(isolation))
     sandbox = open_sandbox(setting, isolation, room, metrics)
     stack.push_async_callback(sandbox.aclose)
-    upstream = Upstream(config.upstream.url, upstream_headers(config), upstream_limits(config))
+    servers = open_servers(config, wire, sandbox, store.pins)
+    stack.push_async_callback(servers.aclose)
+    upstream = Upstream(
+        config.upstream.url, upstream_headers(config), upstream_limits(config), attest_of(config)
+    )
     stack.push_async_callback(upstream.aclose)
     metrics.watch("upstream_up", "Whether the agent could be reached last.", lambda: upstream.up)
     rates = limiters(config, store)
@@ -143,13 +150,16 @@ async def build(
     boot = boot_of(store.instance, uuid.uuid4().hex)
     approvals = Approvals(store.asks, store.grants, seal, time.time, store.instance, boot)
     stops = Stops(store.stops, time.time, places.stop)
-    policy = build_policy(config, CommandParser(find_parser()), workspace)
+    policy = build_policy(
+        config, CommandParser(find_parser()), workspace, definitions=servers.definitions
+    )
     requests = open_requests(config, policy, redactor, seal.mac)
     names = Names.of(config, store.tokens, time.time)
     desk = Desk.of(approvals, stops, running, requests.hiding(redactor.find), names)
     metrics.watch("approvals_pending", "Calls that wait.", lambda: desk.feed.pending)
-    ports: dict[str, int] = {}
-    readiness = Readiness((store, tunnel, sandbox, upstream), _absent(config, workspace), time.time)
+    readiness = Readiness(
+        (store, tunnel, sandbox, upstream, servers), _absent(config, workspace), time.time
+    )
     stack.push_async_callback(readiness.aclose)
     operations = Operations(
         store,
@@ -185,6 +195,7 @@ async def build(
         DurableInbox(store.inbox, seal, time.time, woken.set),
         operations,
         Answers(store.asks, seal, time.time),
+        servers.backend,
         approvals,
         stops,
         requests,
@@ -221,6 +232,7 @@ async def build(
         ),
         ports,
         partial(keep_holding, redactor, unsealed, environ),
+        servers,
     )
 
 
@@ -233,6 +245,24 @@ def _unlocked(
     redactor = open_redactor(unsealed, folder, environ)
     logs.configure(redactor.text)
     return unsealed, redactor
+
+
+def _observed(  # noqa: PLR0913, PLR0917 - what is recorded, and where
+    stack: AsyncExitStack,
+    config: Config,
+    places: Places,
+    seal: Seal,
+    store: Store,
+    table_of: Mapping[str, Table],
+    redactor: Redactor,
+) -> tuple[Metrics, tuple[Observer, ...]]:
+    """The metrics, and all who keep a record."""
+    metrics = Metrics(VERSION, _route_names(table_of), redactor.labels)
+    audit_file = audit_of(config, places.audit, seal, store.instance, metrics)
+    stack.push_async_callback(audit_file.aclose)
+    audit = AuditLog(audit_file, time.time, redactor.text)
+    stack.push_async_callback(audit.aclose)
+    return metrics, (audit, metrics, Hints(time.time))
 
 
 def _route_names(table_of: Mapping[str, Table]) -> tuple[str, ...]:

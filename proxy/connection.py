@@ -25,9 +25,10 @@ from aiohttp.http import RawRequestMessage, WebSocketReader
 from multidict import CIMultiDict
 
 from proxy.decision import Allow, Denied
-from proxy.exchange import Answer, Connection, Principal, Role
+from proxy.exchange import Answer, Principal, Role
 from proxy.listeners import Crowd, ends_of, reset, unsent
 from proxy.metrics import Metrics
+from proxy.origin import Connection
 from proxy.protocols.headers import outward
 from proxy.protocols.problem import problem
 from proxy.reasons import Layer, Reason
@@ -39,8 +40,7 @@ log = structlog.get_logger()
 _NEVER = 365 * 86400.0
 _LINGER_SECONDS = 1.0
 _LEAST_TAKEN = 16384  # bytes of a long answer that a client takes within its time, or is cut
-_MAX_HEAD = 65536  # bytes of a head that is not whole: strangers send it, and it is kept
-_MAX_AHEAD = 65536  # bytes of requests that wait for the answer to an earlier one
+_MAX_HEAD = _MAX_AHEAD = 65536  # bytes of a head, or of requests that wait, that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +254,8 @@ class HttpConnection(web.RequestHandler):
         return response
 
     def _refusal(self, reason: Reason) -> Answer:
-        request_id = uuid.uuid4().hex
         self._metrics.refused(reason)
+        request_id = uuid.uuid4().hex
         answer = problem(Denied(Layer.NETWORK, reason), request_id)
         return Answer(answer.status, outward(answer.headers, request_id), answer.body)
 

@@ -5,7 +5,7 @@ The counterpart of `exchange`, where an answer is one thing and goes one way.
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from proxy.values import Headers
 
@@ -39,3 +39,28 @@ class Socket:
     release: Callable[[], None] = lambda: None
     status: ClassVar[int] = 101
     masked: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """That a message goes on to the agent, in this form."""
+
+    message: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """That a message does not go on, and what its sender is told."""
+
+    message: str
+
+
+Heard = Passed | Answered | Closing
+
+
+class SocketGuard(Protocol):
+    """What decides on each message of a client's. It lives as long as the one connection."""
+
+    def up(self, message: str | bytes) -> Heard:
+        """What becomes of the message; after a Closing nothing more is asked."""
+        ...

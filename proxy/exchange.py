@@ -14,17 +14,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Protocol
 
 from proxy.actions import Action, Plan, Upload, release
 from proxy.decision import Denied, Facts, Quota
 from proxy.duplex import Socket
+from proxy.origin import Connection, Forwarded, Network
 from proxy.scope import UNBOUND, Scope
 from proxy.values import Headers, Json
-
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 
 class Role(StrEnum):
@@ -107,15 +104,6 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """Both ends, as the kernel names them: addresses, or the user id behind a unix socket."""
-
-    address: Address | None
-    local: Address | None = None
-    uid: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Inbound:
     """One request. `path` and `query` are raw, still percent-encoded; `capture` is decoded."""
 
@@ -130,6 +118,8 @@ class Inbound:
     query: str
     headers: Headers
     body: Body
+    notes: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
+    """What its codec remembers of it, between reading and answering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +132,8 @@ class Peer:
 
     key: str
     uid: int | None = None
-    forwarded: "Forwarded | None" = None
+    forwarded: Forwarded | None = None
     spent: Quota | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Forwarded:
-    """What a trusted proxy says of the request that it passes on."""
-
-    address: Address
-    scheme: str
-    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,13 +204,16 @@ class Document:
     """An answer that is known as a whole: a JSON value, with the HTTP status where it has one.
 
     `issued` is a credential made for this very answer, which the value does not hold. `masked`: it
-    is for an operator, and has placeholders for secrets already.
+    is for an operator, and has placeholders for secrets already. `rpc`: it is a response of
+    JSON-RPC less its id, that is an object with `result` or `error`. `headers` go before it.
     """
 
     value: Json
     status: int = 200
     issued: str | None = field(default=None, repr=False)
     masked: bool = False
+    rpc: bool = False
+    headers: Headers = field(default_factory=Headers)
 
 
 @dataclass(frozen=True, slots=True)

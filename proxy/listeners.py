@@ -21,11 +21,12 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from proxy.exchange import Address, Connection, Listener
+from proxy.exchange import Listener
 from proxy.limits import Share
 from proxy.network.bind import Binding
 from proxy.network.forwarded import TUNNEL, is_trusted
 from proxy.network.ingress import peer_key
+from proxy.origin import Address, Connection
 
 Door = TypeVar("Door", bound=Callable[[], asyncio.BaseProtocol])
 log = structlog.get_logger()

@@ -9,7 +9,7 @@ configuration, and replaced whole.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from proxy.actions import Collect, Command, Enqueue, FilePlan, Invoke, Operate, Relay
@@ -31,9 +31,11 @@ from proxy.authorization.sources import Sources
 from proxy.authorization.stops import Stops
 from proxy.authorization.tools.calls import ToolRules
 from proxy.authorization.tools.catalogue import catalogue
+from proxy.authorization.tools.definitions import Definitions, Unchecked
 from proxy.authorization.tools.observation import Observation
 from proxy.authorization.tools.planner import Planner
 from proxy.authorization.tools.rates import Rates
+from proxy.authorization.turns import Turns
 from proxy.authorization.urls.policy import UrlPolicy
 from proxy.authorization.urls.resolver import Resolve, SystemResolver
 from proxy.config.model import AutonomyConfig, Config, ToolConfig
@@ -42,6 +44,7 @@ from proxy.exchange import Clean, Clock, Inbound, Principal
 from proxy.isolation.executor import Backend, Executor
 from proxy.isolation.once import Once
 from proxy.limits import Limiter
+from proxy.mcp import McpCall, McpTalk
 from proxy.network.ingress import Ingress, recalled
 from proxy.protection.outgoing import Outgoing
 from proxy.protection.placeholders import Mac, Placeholders
@@ -99,6 +102,7 @@ class Services:
     inbox: Backend[Enqueue]
     operations: Backend[Operate]
     answers: Backend[Collect]
+    servers: Backend[McpCall | McpTalk]
     approvals: Approvals
     stops: Stops
     preparation: Preparation = field(default_factory=AsItCame)
@@ -123,6 +127,7 @@ def build_pipeline(config: Config, services: Services, policy: Policy) -> Pipeli
             services.inbox,
             services.operations,
             services.answers,
+            services.servers,
             services.once,
         ),
         services.redactor,
@@ -142,21 +147,26 @@ def build_policy(
     parser: CommandParser,
     workspace: Workspace | None,
     resolve: Resolve | None = None,
+    definitions: Definitions | None = None,
 ) -> Policy:
     """Layer 3's rules alone, which is all that `sidegate explain` needs.
 
-    `resolve` finds the addresses of names; without it, the machine's own resolver.
+    `resolve` finds the addresses of names; without it, the machine's own resolver. `definitions`:
+    what MCP servers say of their tools now; without it, none is asked.
     """
     section: AutonomyConfig = config.autonomy
     rules = ToolRules(
         section.level,
         frozenset(section.auto_approve),
         frozenset(section.always_ask),
-        catalogue(config.tools, config.presets),
-        _planner(config, parser, workspace, resolve or SystemResolver()),
+        catalogue(config.tools, config.presets, config.mcp_servers),
+        replace(
+            _planner(config, parser, workspace, resolve or SystemResolver()),
+            definitions=definitions or Unchecked(),
+        ),
         _observation(section),
     )
-    return Policy(rules, _version(config))
+    return Policy(rules, _version(config), _turns(config))
 
 
 def build_placeholders(
@@ -188,7 +198,8 @@ def _planner(
     allowlist = Allowlist(section.allowed_commands)
     lines = LineJudge(parser, allowlist, workspace, bash=shell == "bash")
     urls, mounted = UrlPolicy(section.allowed_domains, resolve), config.runtime.kind == "docker"
-    return Planner(lines, workspace, urls, shell, mounted)
+    openclaw = config.upstream.protocol == "openclaw"
+    return Planner(lines, workspace, urls, shell, mounted, openclaw=openclaw)
 
 
 def _observation(section: AutonomyConfig) -> Observation | None:
@@ -196,11 +207,24 @@ def _observation(section: AutonomyConfig) -> Observation | None:
     return None if until is None else Observation(until, lambda: datetime.now(UTC))
 
 
+def _turns(config: Config) -> Turns | None:
+    """Who may have the agent do something of its own accord, where the agent can tell."""
+    section = config.upstream
+    return Turns(section.scopes, section.methods) if section.protocol == "openclaw" else None
+
+
 def _version(config: Config) -> str:
     """A digest of all that decides on a tool call: what was approved under another is void."""
     sections = config.model_dump(mode="json", include={"autonomy", "presets", "tools", "runtime"})
     shipped = {name: _plain(preset(name)) for name in config.presets}
-    canonical = json.dumps([sections, shipped], sort_keys=True, separators=(",", ":"))
+    servers = {
+        name: [server.url, server.command, sorted(server.groups), server.writes]
+        for name, server in config.mcp_servers.items()
+    }
+    agent = [config.upstream.protocol, *config.upstream.scopes, *config.upstream.methods]
+    canonical = json.dumps(
+        [sections, shipped, servers, agent], sort_keys=True, separators=(",", ":")
+    )
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

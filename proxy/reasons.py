@@ -197,6 +197,61 @@ class Reason(Enum):
         "There is no tool of this name.",
         "Declare it under tools: with effect and backend; GET /tools lists what you may call.",
     )
+    MESSAGE_MALFORMED = (
+        "message-malformed", Layer.AUTHORIZATION, 400,
+        "The body is not one message of JSON-RPC 2.0 as MCP carries it.",
+        "Send one request, notification or response; ids are strings or whole numbers.",
+    )
+    BATCH_UNSUPPORTED = (
+        "batch-unsupported", Layer.AUTHORIZATION, 400,
+        "Several messages in one body are not taken.",
+        "Send each message in a request of its own.",
+    )
+    HEADER_MISMATCH = (
+        "header-mismatch", Layer.AUTHORIZATION, 400,
+        "An Mcp header is missing, doubled, or says something else than the body.",
+        "Send MCP-Protocol-Version, Mcp-Method, Mcp-Name and Mcp-Param- as the body has them.",
+    )
+    REVISION_UNSUPPORTED = (
+        "revision-unsupported", Layer.AUTHORIZATION, 400,
+        "This revision of MCP is not spoken here, or is not that of the session.",
+        "Speak 2025-03-26, 2025-06-18, 2025-11-25 or 2026-07-28.",
+    )
+    PARAMETERS_INVALID = (
+        "parameters-invalid", Layer.AUTHORIZATION, 400,
+        "The parameters are not those of this method.",
+        "Send what the revision that you speak says of this method.",
+    )
+    SESSION_MISSING = (
+        "session-missing", Layer.AUTHORIZATION, 400,
+        "This needs a session, and the request names none.",
+        "Send initialize first, and then the Mcp-Session-Id that was answered.",
+    )
+    SESSION_UNKNOWN = (
+        "session-unknown", Layer.AUTHORIZATION, 404,
+        "You have no session of this id: it has ended, or never was.",
+        "Send initialize again.",
+    )
+    VERB_UNSUPPORTED = (
+        "verb-unsupported", Layer.AUTHORIZATION, 405,
+        "There is nothing to get or to delete without a session.",
+        "Send POST requests; GET and DELETE belong to the revisions that have sessions.",
+    )
+    METHOD_UNKNOWN = (
+        "method-unknown", Layer.AUTHORIZATION, 404,
+        "There is no such method, or it is not served here.",
+        "Add its group to mcp_servers.NAME.allow, if it is to be served.",
+    )
+    TOOL_QUARANTINED = (
+        "tool-quarantined", Layer.AUTHORIZATION, 403,
+        "The server has changed this tool, or hides characters in what it says of it.",
+        "Let the operator look at it: sidegate mcp tools, then sidegate mcp accept.",
+    )
+    APPROVAL_PENDING = (
+        "approval-pending", Layer.AUTHORIZATION, 409,
+        "The operator has not decided yet, and nothing was done.",
+        "Make the same call again with the same arguments to learn what came of it.",
+    )
     ARGUMENTS_INVALID = (
         "arguments-invalid", Layer.AUTHORIZATION, 400,
         "The arguments are not those that the tool takes.",
@@ -483,6 +538,26 @@ class Reason(Enum):
         "upstream-unreadable", Layer.ISOLATION, 502,
         "The upstream's answer is in a form that cannot be inspected, so it is not passed on.",
         "Let the agent answer unencoded, in UTF-8, within the size limit.",
+    )
+    MCP_UNAVAILABLE = (
+        "mcp-unavailable", Layer.ISOLATION, 503,
+        "The MCP server could not be reached, and has received nothing.",
+        "Start the server, and check mcp_servers.NAME; sidegate status tells what is missing.",
+    )
+    MCP_LATE = (
+        "mcp-late", Layer.ISOLATION, 504,
+        "The MCP server did not answer in time; whether it did anything is not known.",
+        "Raise timeout_secs of the tool, if it may take longer.",
+    )
+    MCP_UNREADABLE = (
+        "mcp-unreadable", Layer.ISOLATION, 502,
+        "The MCP server answered with something that is not MCP.",
+        "Look at the server's own log; the audit log has the kind of fault.",
+    )
+    MCP_REFUSED = (
+        "mcp-refused", Layer.ISOLATION, 502,
+        "The MCP server refused the call.",
+        "Look at the server's own log; clients of MCP are told its error.",
     )
     OPERATION_UNKNOWN = (
         "operation-unknown", Layer.ISOLATION, 404,

@@ -11,12 +11,12 @@ from proxy.actions import Action, Upload
 from proxy.exchange import (
     Access,
     Clean,
-    Connection,
     Inbound,
     Listener,
     Principal,
     Route,
 )
+from proxy.origin import Connection
 from proxy.protocols.rest import RestCodec
 from proxy.trace import Trace
 from proxy.values import Headers

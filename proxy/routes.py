@@ -4,11 +4,15 @@ A path that is not in a listener's table does not exist there, whatever it is el
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from urllib.parse import unquote
 
 from proxy.authentication.channels import Channels, Gate
 from proxy.config.model import Config
 from proxy.exchange import Access, Route
+from proxy.protocols.mcp.codec import METADATA, McpCodec, ResourceCodec
+from proxy.protocols.openai import ModelCodec
+from proxy.protocols.openclaw.invoke import PATH, InvokeCodec
 from proxy.protocols.operator import (
     LinkCodec,
     MintCodec,
@@ -17,15 +21,19 @@ from proxy.protocols.operator import (
     QuestionCodec,
     RotateCodec,
 )
-from proxy.protocols.rest import ForwardCodec, ListingCodec, RequestCodec, ToolCodec
+from proxy.protocols.pins import AcceptCodec, PinCodec
+from proxy.protocols.rest import ListingCodec, RequestCodec, ToolCodec
 from proxy.protocols.ruling import BatchCodec, HaltCodec, QueueCodec, RulingCodec
 from proxy.protocols.webhook import ChannelCodec, SubscriptionCodec, WebhookCodec
+from proxy.protocols.zeroclaw import PATHS as ZEROCLAW_PATHS
+from proxy.protocols.zeroclaw import ZeroClawCodec
 
 Table = tuple[Route, ...]
 
 NOWHERE = Route("none", frozenset(), "", OperationCodec("none"), Access.NOBODY)
 """What everything leads to that is not in a table."""
 
+MCP = "/mcp"
 _GET, _POST = frozenset({"GET"}), frozenset({"POST"})
 _DELETE = frozenset({"DELETE"})
 _PROBES = tuple(
@@ -54,13 +62,17 @@ OPERATIONS = (
     (_POST, "/stops", HaltCodec("stops.add")),
     (_DELETE, "/stops", OperationCodec("stops.resume")),
     (_DELETE, "/stops/{id}", OperationCodec("stops.lift")),
+    (_GET, "/mcp/tools", OperationCodec("mcp-tools.list")),
+    (_GET, "/mcp/tools/{id}", PinCodec("mcp-tools.get")),
+    (_POST, "/mcp/tools/{id}", AcceptCodec("mcp-tools.accept")),
+    (_DELETE, "/mcp/tools/{id}", PinCodec("mcp-tools.forget")),
     (_POST, "/explain", QuestionCodec("explain")),
 )
 
 
-def tables(config: Config, channels: Channels) -> Mapping[str, Table]:
+def tables(config: Config, channels: Channels, mcp: McpCodec) -> Mapping[str, Table]:
     """The table of each listener. The tunnel leads to the gateway's routes and to no other."""
-    gateway = _gateway(config, channels)
+    gateway = (*_mcp(mcp), *_gateway(config, channels))
     link = Route("pair", _POST, "/pair", PairCodec("pair-operator"), Access.LINK, "admin")
     return {
         "gateway": gateway,
@@ -95,17 +107,40 @@ def _captured(pattern: str, path: str) -> str | None:
 def _gateway(config: Config, channels: Channels) -> Table:
     pair = Route("pair", _POST, "/pair", PairCodec("pair"), Access.CODE, limit="pair")
     codec = WebhookCodec(config.upstream.webhook_path)
-    return (
+    openclaw = config.upstream.protocol == "openclaw"
+    table = (
         *_PROBES,
         *((pair,) if config.gateway.require_pairing else ()),
         Route("webhook", _POST, "/webhook", codec, limit="webhook", channel="webhook"),
         *(route for gate in channels.gates.values() for route in _channel(gate)),
         Route("tools", _GET, "/tools", ListingCodec(), door="tools"),
+        Route("tools", _POST, PATH, InvokeCodec(openclaw), door="tools"),
         Route("tools", _POST, "/tools/{name}", ToolCodec(), door="tools"),
         Route("requests", _GET, "/requests/{id}", RequestCodec(), door="tools"),
         *(
-            Route("route", frozenset(row.methods), row.path, ForwardCodec())
+            Route("route", frozenset(row.methods), row.path, ModelCodec())
             for row in config.upstream.routes
+        ),
+    )
+    return _as_zeroclaw(table) if config.upstream.protocol == "zeroclaw" else table
+
+
+def _as_zeroclaw(table: Table) -> Table:
+    """The same routes; those that ZeroClaw has too refuse as it does."""
+    return tuple(
+        replace(row, codec=ZeroClawCodec(row.codec)) if row.path in ZEROCLAW_PATHS else row
+        for row in table
+    )
+
+
+def _mcp(codec: McpCodec) -> Table:
+    """MCP, and where it is said which credentials it takes (RFC 9728 section 3)."""
+    metadata = ResourceCodec()
+    return (
+        Route("mcp", frozenset({"POST", "GET", "DELETE"}), MCP, codec, door="tools"),
+        *(
+            Route("metadata", _GET, path, metadata, Access.PUBLIC)
+            for path in (METADATA, METADATA + MCP)
         ),
     )
 

@@ -17,21 +17,20 @@ from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from proxy.actions import Upload
-from proxy.connection import Acquaintance, HttpConnection, HttpRequest, Limits, respond
+from proxy.connection import Acquaintance, HttpConnection, HttpRequest, Limits
 from proxy.decision import Denied, Malformed
-from proxy.duplex import Socket
 from proxy.exchange import Answer, Inbound, Listener, Role
+from proxy.holding import FIRST_SECONDS
 from proxy.limits import Share
-from proxy.listeners import Crowd, reset
+from proxy.listeners import Crowd
 from proxy.metrics import Metrics
 from proxy.pipeline import Pipeline
-from proxy.protocols.headers import outward
 from proxy.reasons import Layer, Reason
 from proxy.routes import Table, match
-from proxy.running import Ended, Entry, Running
-from proxy.sockets import converse
+from proxy.running import Ended, Running
 from proxy.trace import Observer, Trace
 from proxy.values import Headers
+from proxy.writing import Reply
 
 log = structlog.get_logger()
 
@@ -49,6 +48,8 @@ class Server:
     limits: Limits
     redact: Callable[[str], str]
     strangers: Share
+    patience: float = FIRST_SECONDS
+    """Seconds until an answer begins early, where it may."""
 
     def door(self, listener: Listener, table: Table) -> "Door":
         """What accepts the connections of one listener."""
@@ -61,29 +62,29 @@ class Server:
         inbound = read(listener, table, request, self)
         trace = Trace(inbound, (*self.observers, Acquaintance(request.connection)))
         with self.running.entered(trace) as entry:
-            status, cancelled = 0, ""
+            reply, cancelled = Reply(request, entry, self.limits.max_body, self.patience), ""
             try:
-                answer = await self._answer_unless_stopped(inbound, trace, entry)
-                status = answer.status
-                return await _write(request, _dressed(answer, trace), entry, self.limits.max_body)
+                async with reply.kept_waiting():
+                    answer = await self._answer_unless_stopped(inbound, trace, reply)
+                return await reply.send(answer)
             except (asyncio.CancelledError, ConnectionError):
                 cancelled = entry.ended.value
                 raise
             finally:
-                if entry.ended in (Ended.STOPPED, Ended.BROKEN_OFF):  # and the client could be told
+                if entry.ended is not Ended.CLIENT_LEFT:  # and the client could be told
                     cancelled = entry.ended.value
-                self._log(trace, status, cancelled)  # before what a client that leaves cuts short
-                await trace.close(status, cancelled)
+                # Before what a client that leaves cuts short.
+                self._log(trace, reply.status, cancelled)
+                await trace.close(reply.status, cancelled)
 
-    async def _answer_unless_stopped(self, inbound: Inbound, trace: Trace, entry: Entry) -> Answer:
+    async def _answer_unless_stopped(self, inbound: Inbound, trace: Trace, reply: Reply) -> Answer:
         """The answer; of what was stopped before there was one, that it was."""
         try:
             return await self._answer(inbound, trace)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if entry.ended is not Ended.STOPPED or task is None or task.uncancel():
+            task, denied = asyncio.current_task(), _ended(reply)
+            if denied is None or task is None or task.uncancel():
                 raise
-            denied = Denied(Layer.AUTHORIZATION, Reason.STOPPED_BY_OPERATOR)
             return inbound.route.codec.refuse(inbound, denied)
 
     async def _answer(self, inbound: Inbound, trace: Trace) -> Answer:
@@ -112,6 +113,19 @@ class Server:
             layer=denied.layer.value if denied else None,
             reason=denied.reason.code if denied else cancelled or None,
         )
+
+
+def _ended(reply: Reply) -> Denied | None:
+    """What is said to who was ended by somebody else; None where nobody is there to hear it.
+
+    Whose credential is gone is cut off, unless the answer has begun and must not look whole.
+    """
+    match reply.entry.ended:
+        case Ended.STOPPED:
+            return Denied(Layer.AUTHORIZATION, Reason.STOPPED_BY_OPERATOR)
+        case Ended.TOKEN_REVOKED if reply.begun:
+            return Denied(Layer.AUTHENTICATION, Reason.TOKEN_UNKNOWN)
+    return None
 
 
 class Door:
@@ -259,42 +273,3 @@ class _Body:
         expects = self._request.headers.get("Expect", "").lower() == "100-continue"
         if expects and self._request.version >= HttpVersion11 and transport is not None:
             transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
-def _dressed(answer: Answer, trace: Trace) -> Answer:
-    """An answer with the fields that every answer has."""
-    client = trace.peer.forwarded if trace.peer is not None else None
-    headers = outward(
-        answer.headers,
-        trace.inbound.request_id,
-        trace.quotas,
-        relayed=not isinstance(answer.body, bytes),
-        https=client is not None and client.scheme == "https",
-    )
-    return Answer(answer.status, headers, answer.body)
-
-
-async def _write(
-    request: HttpRequest, answer: Answer, entry: Entry, largest: int
-) -> web.StreamResponse:
-    """Send an answer. What breaks off half-way is cut, so that it cannot be taken for whole."""
-    response = respond(answer)
-    if not request.content.is_eof() or isinstance(answer.body, Socket):
-        response.force_close()  # who was refused need not send the rest
-    await response.prepare(request)
-    try:
-        if isinstance(answer.body, Socket):
-            await converse(request, answer.body, entry, largest)
-        elif not isinstance(answer.body, bytes):
-            async for data in answer.body:
-                await response.write(data)
-        await response.write_eof()
-    except Exception as error:
-        transport = request.transport
-        if transport is not None and not transport.is_closing():
-            entry.ended = Ended.BROKEN_OFF
-            request_id = entry.trace.inbound.request_id
-            log.warning("answer broken off", request_id=request_id, error=type(error).__name__)
-            reset(transport)
-        raise ConnectionError("the answer broke off") from error
-    return response

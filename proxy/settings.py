@@ -1,16 +1,20 @@
 """What single parts are given of the configuration, in their own types."""
 
 import time
+from collections.abc import Mapping
 
+from proxy.actions import Invoke
 from proxy.audit import AuditFile
 from proxy.audit import Limits as AuditLimits
 from proxy.authentication.tokens import Machine, TokenBook, hash_token
 from proxy.config.model import Config
 from proxy.connection import Limits
-from proxy.exchange import Role
+from proxy.exchange import Grant, Role
 from proxy.isolation.once import Keeping
+from proxy.isolation.upstream.agent import Attest, nothing_attested
 from proxy.isolation.upstream.session import Limits as UpstreamLimits
 from proxy.metrics import Metrics
+from proxy.protocols.openclaw.attested import attested
 from proxy.scope import Scope
 from proxy.seal import Seal
 from proxy.state.store import Store
@@ -66,6 +70,17 @@ def token_book(config: Config, store: Store) -> TokenBook:
 def upstream_headers(config: Config) -> dict[str, str]:
     """What is added on the way to the agent."""
     return {name: value.get_secret_value() for name, value in config.upstream.headers.items()}
+
+
+def attest_of(config: Config) -> Attest:
+    """What the agent is told of who asks, where it is one that wants to know."""
+    section = config.upstream
+
+    def attest(grant: Grant) -> Mapping[str, str]:
+        judged = isinstance(grant.plan, Invoke)
+        return attested(grant.principal, section.scopes, judged=judged)
+
+    return attest if section.protocol == "openclaw" else nothing_attested
 
 
 def upstream_limits(config: Config) -> UpstreamLimits:

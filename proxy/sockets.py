@@ -15,7 +15,6 @@ from proxy.duplex import Closing, Socket
 from proxy.running import Ended, Entry
 from proxy.websocket import Terms, WebSocketEnd, may_be_sent
 
-_IDLE_SECONDS = 3600.0
 _LAST_WORDS_SECONDS = 0.5
 _CLOSING_SECONDS = 1.0
 
@@ -59,13 +58,11 @@ async def converse(request: HttpRequest, socket: Socket, entry: Entry, largest: 
 
 @dataclass
 class Conversation:
-    """Both sides of a WebSocket. It ends when nobody has said anything for `idle` seconds."""
+    """Both sides of a WebSocket. They may be silent for as long as both answer pings."""
 
     client: WebSocketEnd
     socket: Socket
-    idle: float = _IDLE_SECONDS
     _heeded: bool = True
-    _clock: asyncio.Timeout | None = None
 
     async def run(self, entry: Entry) -> None:
         """Carry messages until a side ends it, or this is cancelled, for the reason in `entry`."""
@@ -73,8 +70,6 @@ class Conversation:
         ending = _FAILED
         try:
             ending = await self._first(down, up)
-        except TimeoutError:
-            ending = _LEFT
         except asyncio.CancelledError:
             revoked = entry.ended is Ended.TOKEN_REVOKED
             ending = _Ending(_FORBIDDEN, _GONE) if revoked else _LEFT
@@ -94,16 +89,9 @@ class Conversation:
         await self.client.close(ending.client)
 
     async def _first(self, *ways: _Way) -> _Ending:
-        """How the way ended that did first; raises TimeoutError where neither was used."""
-        async with asyncio.timeout(self.idle) as self._clock:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        self._clock = None
+        """How the way ended that did first."""
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         return next(way for way in ways if way.done()).result()
-
-    def _passed(self) -> None:
-        """Somebody said something."""
-        if self._clock is not None and not self._clock.expired():
-            self._clock.reschedule(asyncio.get_running_loop().time() + self.idle)
 
     async def _up(self) -> _Ending:
         """From the client to the agent."""
@@ -119,7 +107,6 @@ class Conversation:
             except OSError:  # why may have been said already, and is about to be read
                 await asyncio.sleep(_LAST_WORDS_SECONDS)
                 return _FAILED
-            self._passed()
 
     async def _down(self) -> _Ending:
         """From the agent to the client."""
@@ -133,7 +120,6 @@ class Conversation:
                 await self.client.send(event)
             except OSError:
                 return _LEFT
-            self._passed()
         return _FAILED
 
 

@@ -9,7 +9,6 @@ from proxy.decision import Allow, Decision, Malformed
 from proxy.exchange import (
     Access,
     Clean,
-    Connection,
     Content,
     Document,
     Frame,
@@ -20,6 +19,7 @@ from proxy.exchange import (
     Role,
     Route,
 )
+from proxy.origin import Connection
 from proxy.protocols.operator import OperationCodec
 from proxy.reasons import Reason
 from proxy.routes import NOWHERE

@@ -60,10 +60,16 @@ def policy(
     return Policy(ToolRules(level, *rules, known, planned, observation), "1")
 
 
-def declared(tools: Mapping[str, Any], presets: Sequence[str] = ()) -> Catalogue:
+def declared(
+    tools: Mapping[str, Any],
+    presets: Sequence[str] = (),
+    servers: Mapping[str, Any] | None = None,
+) -> Catalogue:
     """The catalogue of a configuration with this section `tools`."""
-    config = Config.model_validate({"tools": tools, "presets": list(presets)})
-    return catalogue(config.tools, config.presets)
+    config = Config.model_validate(
+        {"tools": tools, "presets": list(presets), "mcp_servers": servers or {}}
+    )
+    return catalogue(config.tools, config.presets, config.mcp_servers)
 
 
 def shell(line: str) -> ToolCall:

@@ -338,6 +338,7 @@ async def test_every_verb_finds_its_route(start: Start, path: str, verb: str) ->
 
 WISHES: Mapping[str, Json] = {
     "approvals.decide": {"decision": "deny"},
+    "mcp-tools.accept": {"digest": "0" * 64},
     "explain": {"tool": "shell", "arguments": {}},
 }
 

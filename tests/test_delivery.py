@@ -176,7 +176,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         nowhere = FakeBackend()
         made.layers = (
             authorizer(policy(None)),
-            Executor(nowhere, nowhere, upstream, nowhere, nowhere, nowhere, once),
+            Executor(nowhere, nowhere, upstream, nowhere, nowhere, nowhere, nowhere, once),
             Redactor(()),
         )
         yield made

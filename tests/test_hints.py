@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from proxy.decision import Allow, Decision, Deny, Facts
-from proxy.exchange import Forwarded, Listener, Peer
+from proxy.exchange import Listener, Peer
 from proxy.hints import Hints
+from proxy.origin import Forwarded
 from proxy.reasons import Layer, Reason
 from proxy.trace import Outcome, Step, Trace
 

@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.exchange import Address, Connection, Listener
+from proxy.exchange import Listener
 from proxy.listeners import (
     LOCAL,
     Crowd,
@@ -28,6 +28,7 @@ from proxy.listeners import (
 )
 from proxy.network.bind import Binding
 from proxy.network.forwarded import TUNNEL
+from proxy.origin import Address, Connection
 
 LOOPBACK = ip_address("127.0.0.1")
 

@@ -175,7 +175,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         Channels((), None, store.replays, Clock()),
         Redactor(()),
         once,
-        *(places[0], places[1], places[2], places[3], places[4], FakeBackend()),
+        *(places[0], places[1], places[2], places[3], places[4], FakeBackend(), FakeBackend()),
         *(approvals(), stops()),
     )
     policy = build_policy(config, CommandParser(find_parser()), workspace)

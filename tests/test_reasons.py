@@ -5,7 +5,7 @@ import pytest
 from proxy.reasons import Layer, Reason
 
 # DESIGN.md section 5: the statuses of refusals, and of hostile bytes (501, 505).
-STATUSES = {400, 401, 403, 404, 408, 409, 413, 415, 421, 422, 429, 501, 502, 503, 504, 505}
+STATUSES = {400, 401, 403, 404, 405, 408, 409, 413, 415, 421, 422, 429, 501, 502, 503, 504, 505}
 
 every_reason = pytest.mark.parametrize("reason", Reason, ids=lambda reason: reason.code)
 

@@ -10,10 +10,14 @@ from proxy.authorization.policy import OPERATIONS as GRANTED
 from proxy.config.model import Config
 from proxy.exchange import Access, Route
 from proxy.network.ingress import METHODS
+from proxy.protocols.mcp.codec import METADATA, McpCodec, ResourceCodec
+from proxy.protocols.openai import ModelCodec
 from proxy.protocols.operator import LinkCodec, MintCodec, OperationCodec, PairCodec
-from proxy.protocols.rest import ForwardCodec, ListingCodec, ToolCodec
+from proxy.protocols.rest import ListingCodec, ToolCodec
 from proxy.protocols.webhook import ChannelCodec, SubscriptionCodec, WebhookCodec
-from proxy.routes import NOWHERE, OPERATIONS, Table, match, tables
+from proxy.routes import MCP, NOWHERE, OPERATIONS, Table, match, tables
+from proxy.seal import Seal
+from proxy.servers import Wire
 
 ROUTES = [
     {"path": "/v1/chat/completions", "methods": ["POST"]},
@@ -44,7 +48,8 @@ def served(
         }
     )
     configured = config.channels_config.configured()
-    return tables(config, Channels(configured, None, NoReplays(), lambda: 0.0))
+    channels_ = Channels(configured, None, NoReplays(), lambda: 0.0)
+    return tables(config, channels_, Wire.of(config, Seal(bytes(32))).codec(str))
 
 
 def found(listener: str, method: str, path: str) -> tuple[str | None, str | None]:
@@ -73,6 +78,9 @@ def found(listener: str, method: str, path: str) -> tuple[str | None, str | None
         ("POST", "/tools/%73hell", "tools", "shell"),
         ("POST", "/tools/%C3%A4", "tools", "ä"),
         ("POST", "/tools/%FF", "tools", "\ufffd"),
+        *((method, "/mcp", "mcp", None) for method in ("POST", "GET", "DELETE")),
+        ("GET", "/.well-known/oauth-protected-resource", "metadata", None),
+        ("GET", "/.well-known/oauth-protected-resource/mcp", "metadata", None),
         # the agent's
         ("POST", "/v1/chat/completions", "route", None),
         ("GET", "/v1/files/", "route", None),
@@ -250,6 +258,7 @@ def test_each_route_asks_for_its_credential() -> None:
     assert {(path, access) for path, access in asked["gateway"] if access is not Access.BEARER} == {
         ("/pair", Access.CODE),
         ("/whatsapp", Access.CHANNEL),
+        *((METADATA + path, Access.PUBLIC) for path in ("", MCP)),
         *probes,
         *((f"/webhook/{name}", Access.CHANNEL) for name in CHANNELS),
     }
@@ -294,8 +303,10 @@ def test_each_route_has_a_door_and_a_codec_of_its_kind() -> None:
         ("gateway", "front", SubscriptionCodec),
         ("gateway", "tools", ListingCodec),
         ("gateway", "tools", ToolCodec),
-        ("gateway", "front", ForwardCodec),
+        ("gateway", "front", ModelCodec),
         ("gateway", "front", OperationCodec),
+        ("gateway", "tools", McpCodec),
+        ("gateway", "front", ResourceCodec),
     ]
     for listener in ("admin", "admin.sock"):
         assert kind(listener, "GET", "/status") == (listener, "admin", OperationCodec)
@@ -314,6 +325,8 @@ GATEWAY = [
     ("POST", "/tools/a"),
     ("POST", "/v1/chat/completions"),
     ("GET", "/health"),
+    ("POST", "/mcp"),
+    ("GET", METADATA),
 ]
 
 
@@ -381,7 +394,8 @@ def test_of_two_rows_for_a_path_the_first_is_served() -> None:
     agents = [route.name == "route" for route in table]
 
     assert agents == sorted(agents)
-    assert match((table[0], replace(table[0], name="twin")), "GET", "/health")[0] is table[0]
+    health = row(table, "GET", "/health")
+    assert match((health, replace(health, name="twin")), "GET", "/health")[0] is health
 
 
 def test_what_leads_nowhere_is_for_nobody() -> None:

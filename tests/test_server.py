@@ -27,7 +27,6 @@ from proxy.exchange import (
     Answer,
     Clean,
     Document,
-    Forwarded,
     Frame,
     Inbound,
     Listener,
@@ -38,6 +37,7 @@ from proxy.exchange import (
 )
 from proxy.limits import Share
 from proxy.metrics import Metrics
+from proxy.origin import Forwarded
 from proxy.pipeline import Pipeline
 from proxy.protection.redactor import Redactor
 from proxy.protocols.rest import RestCodec

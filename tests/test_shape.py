@@ -16,7 +16,12 @@ LAYERS = [layer.value for layer in Layer]
 
 # Each floor imports from floors below it only, and layers never from each other.
 FLOORS: tuple[frozenset[str], ...] = (
-    frozenset({"values", "reasons", "decision", "scope", "actions", "duplex", "exchange"}),
+    frozenset(
+        {
+            *("values", "jsonrpc", "mcp"),
+            *("reasons", "decision", "scope", "actions", "duplex", "origin", "exchange", "holding"),
+        }
+    ),
     frozenset({"config", "beneath", "process", "durable", "enc2", "seal", "limits", "websocket"}),
     frozenset({"protocols", "state"}),
     frozenset(LAYERS),
@@ -35,10 +40,19 @@ FLOORS: tuple[frozenset[str], ...] = (
                 "mounting",
                 "runtimes",
             ),
-            *("operator", "routes", "pipeline", "delivery", "detached", "resumption", "upkeep"),
+            *(
+                "servers",
+                "operator",
+                "routes",
+                "pipeline",
+                "delivery",
+                "detached",
+                "resumption",
+                "upkeep",
+            ),
         }
     ),
-    frozenset({"server", "connection", "listeners", "sockets", "guard"}),
+    frozenset({"server", "connection", "listeners", "sockets", "writing", "guard"}),
     frozenset(
         {
             *("app", "assembly", "settings", "admin", "logs", "limiters", "explain"),

@@ -33,10 +33,10 @@ class Talk:
 
 
 @asynccontextmanager
-async def talk(idle: float = 60.0) -> AsyncIterator[Talk]:
+async def talk(terms: Terms = TERMS) -> AsyncIterator[Talk]:
     agent = FakeAgent()
-    async with pair(TERMS) as (wire, client):
-        conversation = Conversation(wire.end, agent.socket, idle)
+    async with pair(terms) as (wire, client):
+        conversation = Conversation(wire.end, agent.socket)
         current = asyncio.current_task()
         assert current is not None
         entry = Entry(Trace(inbound(), ()), current)
@@ -152,7 +152,7 @@ async def test_a_message_that_may_not_be_sent_ends_it_as_a_violation() -> None:
         assert current is not None
         entry = Entry(Trace(inbound(), ()), current)
         socket = replace(agent.socket, send=send)
-        task = asyncio.create_task(Conversation(wire.end, socket, 60.0).run(entry))
+        task = asyncio.create_task(Conversation(wire.end, socket).run(entry))
         await client.end.send("a secret")
 
         assert await client.end.receive() == Closing(1008)
@@ -233,17 +233,20 @@ async def test_what_fails_on_the_way_ends_it_for_both() -> None:
         assert going.agent.told == [Closing(1001)]
 
 
-async def test_a_conversation_that_nobody_uses_ends() -> None:
-    async with talk(idle=0.2) as going:
-        for _ in range(4):
-            await asyncio.sleep(0.08)
-            await going.client.end.send("up")
-        for _ in range(4):
-            await asyncio.sleep(0.08)
-            going.agent.says.put_nowait("down")
+async def test_a_conversation_that_nobody_uses_goes_on_while_both_are_there() -> None:
+    async with talk(Terms(largest=1000, heartbeat=0.05, closing=0.2)) as going:
+        answering = asyncio.create_task(going.client.end.receive())
+        await asyncio.sleep(0.5)
         assert not going.task.done()
+        going.agent.says.put_nowait("down")
 
-        heard = [await going.client.end.receive() for _ in range(5)]
-        assert heard == ["down"] * 4 + [Closing(1001)]
-        await going.task
-        assert going.agent.told[-1] == Closing(1001)
+        assert await answering == "down"
+
+
+async def test_a_conversation_with_nobody_ends() -> None:
+    """The client is there, but answers no ping any more."""
+    async with talk(Terms(largest=1000, heartbeat=0.05, closing=0.2)) as going:
+        await asyncio.wait({going.task}, timeout=2)
+
+        assert going.task.done()
+        assert going.agent.told == [Closing(1001)]

@@ -7,7 +7,10 @@ from typing import Any
 
 from proxy.actions import Detail, Halt, Operate, Ruling, ToolCall
 from proxy.decision import Facts
-from proxy.exchange import Address, Grant
+from proxy.exchange import Grant
+from proxy.jsonrpc import Notification, Request
+from proxy.mcp import Rpc
+from proxy.origin import Address
 from proxy.protocols.strict_json import dumps
 from proxy.trace import Trace
 from proxy.values import Json
@@ -23,7 +26,7 @@ _OURS = frozenset(
     }
 )
 # Texts of others are kept as far as this.
-_KEPT = {"evidence": 1000, "subject": 100, "ids": 65_536, "of": 300, "why": 300}
+_KEPT = {"evidence": 1000, "subject": 100, "method": 100, "ids": 65_536, "of": 300, "why": 300}
 _KEPT_ELSE = 1000
 
 
@@ -46,6 +49,8 @@ def _action(grant: Grant) -> Fields:
     match grant.action:
         case ToolCall(tool=tool):
             fields["tool"] = tool
+        case Rpc(message=Request(method=method) | Notification(method=method)):
+            fields["method"] = method
         case Operate() as operation:
             fields |= {"verb": operation.verb, "subject": operation.subject}
             fields |= _detail(operation.detail)

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from typing import Any
 
 from proxy.actions import ToolCall
 from proxy.authorization.keys import canonical, who
+from proxy.authorization.left import Left
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.exchange import Clock, Inbound, OnceKey, Principal
 from proxy.reasons import Reason
@@ -70,6 +72,7 @@ class Approvals:
     def __post_init__(self) -> None:
         self._ruled = asyncio.Event()
         self._ready = asyncio.Event()
+        self._left = Left()
 
     def wake(self) -> None:
         """The operator has decided on something."""
@@ -104,22 +107,46 @@ class Approvals:
         return sum([await self.grants.revoke(grant_id) for grant_id in earlier])
 
     async def hold(self, wish: "Wish", asking: "Asking") -> Decision[Ask]:
-        """Wait until the operator has decided: the ask that was approved, still to be taken."""
-        ask = await self._put(_stored(wish, asking), wish.principal, asking)
+        """Wait until the operator has decided: the ask that was approved, still to be taken.
+
+        Who has less patience than the operator leaves the ask open, and comes back with the call:
+        one that was refused or not decided meanwhile is told so once, and then asked about anew.
+        """
+        stored, began = _stored(wish, asking), self.clock()
+        told = await self._told(self.binding(stored, wish.principal, asking.version))
+        if told is not None:
+            return told
+        ask = await self._put(stored, wish.principal, asking)
         if ask is None:
             return Deny(Reason.APPROVALS_FULL)
-        began = self.clock()
-        ask = await self._decided(ask)
+        ask = await self._decided(ask, wish.call.patience)
         facts = Facts(waited=max(0.0, self.clock() - began), approval=ask.id)
         match ask.standing:
             case Standing.APPROVED:
                 return Allow(ask, facts)
             case Standing.REFUSED:
                 return Deny(Reason.APPROVAL_REFUSED, facts=facts)
+            case Standing.PENDING if self.clock() < ask.expires:
+                self._left.keep(ask, self.clock())
+                return Deny(Reason.APPROVAL_PENDING, facts=facts)
             case Standing.PENDING:
                 return Deny(Reason.APPROVAL_TIMED_OUT, facts=facts)
             case _:  # the same call, sent twice, was approved once
                 return Deny(Reason.APPROVAL_VOID, facts=facts)
+
+    async def _told(self, binding: str) -> Deny | None:
+        """What became of an ask that was left open, where nothing more can come of it."""
+        now = self.clock()
+        left = self._left.pop(binding, now)
+        if left is None:
+            return None
+        facts = Facts(waited=0.0, approval=left.id)
+        found = await self.asks.get(left.id, now)
+        if found is None:  # taken by a twin, unless its time is over
+            over = now >= left.expires
+            return Deny(Reason.APPROVAL_TIMED_OUT, facts=facts) if over else None
+        refused = found.standing is Standing.REFUSED
+        return Deny(Reason.APPROVAL_REFUSED, facts=facts) if refused else None
 
     async def park(self, wish: "Wish", asking: "Asking") -> Decision[Ask]:
         """Keep a call that is done apart from its request, now or once it is approved.
@@ -184,20 +211,24 @@ class Approvals:
         )
         return await self.asks.put(ask, now)
 
-    async def _decided(self, ask: Ask) -> Ask:
-        """The ask as soon as it is no longer pending, or its time is over.
+    async def _decided(self, ask: Ask, patience: float | None) -> Ask:
+        """The ask as soon as it is no longer pending, or its time is over, or `patience` is.
 
         One that is gone before that was taken by another who waited for it.
         """
+        loop = asyncio.get_running_loop()
+        until = math.inf if patience is None else loop.time() + patience
         while ask.standing is Standing.PENDING and (now := self.clock()) < ask.expires:
             ruled = self._ruled
             found = await self.asks.get(ask.id, now)
             if found is None:
                 return replace(ask, standing=Standing.TAKEN)
-            ask = found
+            ask, left = found, until - loop.time()
+            if left <= 0:
+                break
             if ask.standing is Standing.PENDING:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_SECONDS):
+                    async with asyncio.timeout(min(_LOOK_SECONDS, left)):
                         await ruled.wait()
         return ask
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from proxy.actions import Action, Enqueue, Forward, Message, ToolCall
 from proxy.exchange import Inbound, OnceKey, Principal
+from proxy.mcp import Via
 from proxy.protocols.idempotency import given_key
 from proxy.values import Json
 
@@ -23,6 +24,8 @@ async def once_key(inbound: Inbound, principal: Principal, action: Action) -> On
     match action:
         case Message(key=key) if key:
             return OnceKey(_digest("channel", _channel(inbound), key), "", channel=True)
+        case ToolCall(via=Via()):
+            return None  # a client of MCP has no such keys, and is answered under its own id
         case Message() | ToolCall() | Forward() if inbound.method in _ACTING:
             given = given_key(inbound.headers)
             return None if given is None else await _key(inbound, principal, given)

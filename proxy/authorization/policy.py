@@ -22,10 +22,13 @@ from proxy.actions import (
     ToolCall,
 )
 from proxy.authorization.keys import who
+from proxy.authorization.talks import asking, stranger, talk
 from proxy.authorization.tools.calls import ToolRules
+from proxy.authorization.turns import Turns
 from proxy.authorization.verdict import Asked, Permit, Verdict
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Principal, Role
+from proxy.mcp import McpCall, Rpc
 from proxy.reasons import Reason
 
 __all__ = ["OPERATIONS", "Asked", "Permit", "Policy", "Verdict"]
@@ -34,6 +37,7 @@ OPERATIONS: Mapping[str, frozenset[Role]] = {
     "health": frozenset(Role),
     "live": frozenset(Role),
     "ready": frozenset(Role),
+    "resource-metadata": frozenset(Role),
     "metrics": frozenset(Role),
     "pair": frozenset({Role.CLIENT}),
     "pair-operator": frozenset({Role.OPERATOR}),
@@ -45,11 +49,12 @@ OPERATIONS: Mapping[str, frozenset[Role]] = {
             *("approvals.list", "approvals.get", "approvals.events"),
             *("approvals.decide", "approvals.decide-all", "grants.list", "grants.revoke"),
             *("stops.list", "stops.add", "stops.lift", "stops.resume", "explain"),
+            *("mcp-tools.list", "mcp-tools.get", "mcp-tools.accept", "mcp-tools.forget"),
         ),
         frozenset({Role.OPERATOR}),
     ),
 }
-_DECIDING = frozenset({"approvals.decide", "approvals.decide-all"})
+_DECIDING = frozenset({"approvals.decide", "approvals.decide-all", "mcp-tools.accept"})
 _CALLERS = frozenset({Role.CLIENT, Role.AGENT})
 
 
@@ -60,6 +65,8 @@ class Policy:
     tool_rules: ToolRules
     version: str = ""
     """Tells these rules from any other."""
+    turns: Turns | None = None
+    """What clients may start, where the agent is OpenClaw."""
 
     async def decide(
         self, action: Action, principal: Principal, *, approved: bool = False
@@ -76,20 +83,42 @@ class Policy:
             case Collect() if principal.role in _CALLERS:
                 return Allow(Permit(replace(action, owner=who(principal))))
             case ToolCall() if principal.role in _CALLERS:
-                return await self.tool_rules.judge(
-                    action, principal.scope, approved=approved, owner=who(principal)
-                )
+                return await self._called(action, principal, approved=approved)
+            case Rpc() if principal.role in _CALLERS:
+                return talk(self.tool_rules, action, principal)
             case Listing() if principal.role in _CALLERS:
                 return Allow(Permit(Known(self.tool_rules.listing(principal.scope))))
-            case ToolCall() | Listing() | Collect():
+            case ToolCall() | Listing() | Collect() | Rpc():
                 return Deny(Reason.ROLE_INSUFFICIENT)
-            case Message() | Forward() if principal.role is not Role.CLIENT:
-                return Deny(Reason.ROLE_INSUFFICIENT)
-            case Message(queued=True):
-                return Allow(Permit(Enqueue(action.relay, action.key)))
             case Message() | Forward():
-                return Allow(Permit(action.relay))
+                return _relayed(action, principal, self.turns)
         assert_never(action)
+
+    async def _called(self, call: ToolCall, principal: Principal, *, approved: bool) -> Verdict:
+        rules, via = self.tool_rules, call.via
+        refused = None if via is None else stranger(via.client, principal)
+        if refused is not None:
+            return refused
+        owner = who(principal)
+        verdict = await rules.judge(call, principal.scope, approved=approved, owner=owner)
+        if not isinstance(verdict, Allow) or not isinstance(verdict.value.plan, McpCall):
+            return verdict
+        asked = None if via is None else asking(rules, via.client, principal)
+        plan = replace(verdict.value.plan, owner=owner, asking=asked)
+        return replace(verdict, value=replace(verdict.value, plan=plan))
+
+
+def _relayed(
+    action: Message | Forward, principal: Principal, turns: Turns | None
+) -> Decision[Permit]:
+    if principal.role is not Role.CLIENT:
+        return Deny(Reason.ROLE_INSUFFICIENT)
+    relay = Allow(action.relay) if turns is None else turns.relayed(action.relay, principal.scope)
+    if isinstance(relay, Deny):
+        return relay
+    if isinstance(action, Message) and action.queued:
+        return Allow(Permit(Enqueue(relay.value, action.key)))
+    return Allow(Permit(relay.value))
 
 
 def _operate(action: Operate, principal: Principal) -> Decision[Permit]:

@@ -16,6 +16,7 @@ from proxy.authorization.tools.catalogue import Catalogue, Tool
 from proxy.authorization.tools.rules import ABSENT, reach
 from proxy.decision import Deny
 from proxy.exchange import Grant
+from proxy.mcp import McpCall
 from proxy.values import Json
 
 _PORTS = {"http": 80, "https": 443}
@@ -44,7 +45,7 @@ class Sources:
                 return _file(_opened(file.descriptor))
             case FileWrite(file=file):
                 return _file(posixpath.join(_opened(file.descriptor) or "", file.leaf))
-            case Invoke():
+            case Invoke() | McpCall():
                 return self.named(call)
             case _:
                 return None

@@ -2,7 +2,8 @@
 
 Machine output goes to stdout, everything else to stderr. `command` holds what the commands share,
 `operator_cli` and `approvals_cli` those that speak to a running Sidegate, `policy_cli` those that
-ask about its rules, `secrets_cli` those about the secret store, `audit_cli` those about its log.
+ask about its rules, `secrets_cli` those about the secret store, `audit_cli` those about its log,
+`mcp_cli` those about the tools of MCP servers.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from proxy.assembly import VERSION, serve
 from proxy.cli import approvals as approvals_cli
 from proxy.cli import audit as audit_cli
 from proxy.cli import guard as guard_cli
+from proxy.cli import mcp as mcp_cli
 from proxy.cli import operator as operator_cli
 from proxy.cli import policy as policy_cli
 from proxy.cli import secrets as secrets_cli
@@ -52,6 +54,7 @@ for command in (
     policy_cli.policy,
     secrets_cli.secrets,
     audit_cli.audit,
+    mcp_cli.mcp,
     guard_cli.docker_guard,
 ):
     main.add_command(command)

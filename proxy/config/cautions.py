@@ -5,8 +5,9 @@ The counterpart is `model`, which refuses what cannot be meant at all.
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from proxy.config.messages import did_you_mean
+from proxy.config.mcp import METHODS, McpServerConfig
 from proxy.config.model import Config, DockerConfig
+from proxy.config.near import did_you_mean
 from proxy.config.patterns import is_pattern, joined, meet
 from proxy.config.presets import entries
 from proxy.config.tools import BUILT_IN
@@ -49,13 +50,18 @@ def _of_containers(section: DockerConfig) -> list[str]:
 
 def _idle_names(config: Config) -> Iterator[str]:
     """Names in the lists of who is asked that are no tool's."""
-    table = entries(config.tools, config.presets)
+    table = entries(config.tools, config.presets, config.mcp_servers)
     names = [*BUILT_IN, *(key for key in table if not is_pattern(key))]
     for key in ("auto_approve", "always_ask"):
         for number, name in enumerate(getattr(config.autonomy, key)):
-            if not _exists(name, names, table):
+            if not _exists(name, names, table) and not _is_method(name, config.mcp_servers):
                 near = did_you_mean(name, {*names, *table})
                 yield f"autonomy.{key}[{number}]: there is no tool {name}{near}"
+
+
+def _is_method(name: str, servers: Mapping[str, McpServerConfig]) -> bool:
+    """Whether it is a method of a server's, or a pattern that meets one."""
+    return any(meet(name, f"{server}.{method}") for server in servers for method in METHODS)
 
 
 def _exists(name: str, names: Iterable[str], table: Mapping[str, Mapping[str, object]]) -> bool:

@@ -22,6 +22,15 @@ from proxy.config.web import UpstreamPath
 
 Prefix = Annotated[str, Form(r"[A-Za-z0-9_-]+\.", "the name of a server and a dot")]
 Approval = Literal["auto", "ask", "deny"]
+MCP = "mcp:"
+"""What stands before a server's name where that is the backend."""
+Backend = Annotated[
+    str,
+    Form(
+        r"sandbox|upstream|mcp:[A-Za-z][A-Za-z0-9_-]{0,31}",
+        "sandbox, upstream or mcp: and the name of a server",
+    ),
+]
 
 
 class DispatchConfig(Section):
@@ -77,8 +86,8 @@ class ToolConfig(Section):
 
     effect: Annotated[Effect, Field(strict=False)] | None = None
     """What a call does to the world; required for a tool that is not built in."""
-    backend: Literal["sandbox", "upstream"] | None = None
-    """Where it runs; required for a tool that is not built in."""
+    backend: Backend | None = None
+    """sandbox, upstream or mcp:SERVER; required if not built in or named after an MCP server."""
     command: Line | None = None
     """The argument that holds a command line, judged by autonomy.allowed_commands."""
     commands: Literal["listed", "any"] | None = None

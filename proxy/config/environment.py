@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from proxy.config import keys, source
 from proxy.config.deferred import refuse
 from proxy.config.draft import Draft, KeyPath, Plain, Position, Scalar, at, children
-from proxy.config.messages import did_you_mean
+from proxy.config.near import did_you_mean
 from proxy.config.secret_files import SUFFIX, siblings
 
 PREFIX = "SIDEGATE_"

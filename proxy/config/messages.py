@@ -5,14 +5,14 @@ would be accepted, never what was given: `ErrorDetails["input"]` is looked at on
 word among the accepted ones, and never for a secret.
 """
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from proxy.config import keys
 from proxy.config.draft import KeyPath
+from proxy.config.near import did_you_mean
 
 _FIXED: Mapping[str, str] = {
     "missing": "required",
@@ -56,13 +56,6 @@ def words(error: ErrorDetails) -> str:
             return f"{phrase} {context[bound]}".removesuffix(".0")
         case kind:
             return _FIXED.get(kind, error["msg"])
-
-
-def did_you_mean(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """A hint at the nearest of `known`, with a space before it, or nothing."""
-    spelled = {name.casefold(): name for name in known}
-    near = get_close_matches(word.casefold(), spelled, n=1, cutoff=likeness)
-    return f" (did you mean '{spelled[near[0]]}'?)" if near else ""
 
 
 def _not_text(value: object) -> str:

@@ -17,6 +17,7 @@ from proxy.config.channels import ChannelsConfig
 from proxy.config.commands import Commands
 from proxy.config.deferred import Checked, any_secret
 from proxy.config.listening import AdminConfig, GatewayConfig, MetricsConfig
+from proxy.config.mcp import McpServers
 from proxy.config.moments import Moment, moment
 from proxy.config.presets import Preset
 from proxy.config.principals import Principals
@@ -143,6 +144,8 @@ class Config(Section):
     autonomy: AutonomyConfig = AutonomyConfig()
     presets: Annotated[tuple[Preset, ...], Field(strict=False)] = ()
     """Tables of tools that ship with Sidegate; entries of tools override theirs."""
+    mcp_servers: McpServers = Field(default={})
+    """MCP servers by name; the name of a tool of theirs is SERVER.TOOL."""
     tools: Tools = Field(default={})
     """Tools by name or pattern: the upstream's, commands to run, changes to those built in."""
     runtime: RuntimeConfig = RuntimeConfig()
@@ -185,6 +188,11 @@ class Config(Section):
                 wrong(("tools", name, "docker"), "only with runtime.kind: docker")
                 for name, entry in self.tools.items()
                 if entry.docker is not None
+            )
+            raise_all(
+                wrong(("mcp_servers", name, "docker"), "only with runtime.kind: docker")
+                for name, server in self.mcp_servers.items()
+                if server.docker is not None
             )
         return self
 

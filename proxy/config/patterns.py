@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 MAX_NAME = 128
-_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_./-]+)?", re.ASCII)
 
 T = TypeVar("T")
 
@@ -18,6 +19,17 @@ T = TypeVar("T")
 def is_name(text: str) -> bool:
     """Whether a tool can have this name: what a pattern admits is still no free text."""
     return len(text) <= MAX_NAME and _NAME.fullmatch(text) is not None
+
+
+def is_plain(text: str) -> bool:
+    """Whether a name has nothing that is for tools of MCP servers alone: it may be in a path."""
+    return len(text) <= MAX_NAME and _PLAIN.fullmatch(text) is not None
+
+
+def server_of(key: str, servers: Iterable[str]) -> str | None:
+    """The one of `servers` whose name all names begin with that the entry speaks about."""
+    head, dot, _ = key.partition(".")
+    return head if dot and head in servers else None
 
 
 def is_pattern(key: str) -> bool:

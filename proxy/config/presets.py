@@ -5,14 +5,15 @@ under the same name overrides it, field by field.
 """
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib import resources
 from typing import Literal
 
 from pydantic import TypeAdapter
 
 from proxy.config import source
-from proxy.config.entries import ToolConfig
+from proxy.config.entries import MCP, ToolConfig
+from proxy.config.patterns import server_of
 from proxy.config.text import ToolPattern
 
 Preset = Literal["zeroclaw", "openclaw", "mcp-filesystem", "mcp-git", "mcp-fetch", "mcp-github"]
@@ -29,19 +30,26 @@ def preset(name: Preset) -> Mapping[str, ToolConfig]:
 
 
 def over(
-    presets: Iterable[Preset], tools: Mapping[str, Mapping[str, object]]
+    presets: Iterable[Preset],
+    tools: Mapping[str, Mapping[str, object]],
+    servers: Collection[str] = (),
 ) -> Mapping[str, Mapping[str, object]]:
-    """The fields of every entry, by key: the presets in their order, and over them `tools`."""
+    """The fields of every entry, by key: the presets in their order, and over them `tools`.
+
+    What stands under the name of one of the MCP `servers` is its own.
+    """
     found: dict[str, Mapping[str, object]] = {}
     tables = [{key: entry.given() for key, entry in preset(name).items()} for name in presets]
     for table in (*tables, tools):
         for key, fields in table.items():
-            found[key] = {**found.get(key, {}), **fields}
+            server = server_of(key, servers)
+            served = {} if server is None else {"backend": f"{MCP}{server}"}
+            found[key] = {**found.get(key, {}), **fields, **served}
     return found
 
 
 def entries(
-    tools: Mapping[str, ToolConfig], presets: Iterable[Preset]
+    tools: Mapping[str, ToolConfig], presets: Iterable[Preset], servers: Collection[str] = ()
 ) -> Mapping[str, Mapping[str, object]]:
     """The same for entries that have been judged."""
-    return over(presets, {key: entry.given() for key, entry in tools.items()})
+    return over(presets, {key: entry.given() for key, entry in tools.items()}, servers)

@@ -31,7 +31,7 @@ PrincipalName = Annotated[
 ToolPattern = Annotated[
     str,
     Form(
-        r"\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?\*?|[A-Za-z0-9_-]+\.\*",
+        r"\*|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_./-]+)?\*?|[A-Za-z0-9_-]+\.\*",
         "a tool's name; a last '*' stands for any ending",
     ),
 ]

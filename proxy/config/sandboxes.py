@@ -1,4 +1,4 @@
-"""The sandbox of each tool that runs commands: what its entries say, over what `runtime` says."""
+"""The sandbox of each tool that runs commands, and of each MCP server that is one."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ SHELL = "shell"
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """Of one tool: its container, what its command gets in its environment, and if it writes."""
+    """Of one of them: its container, what its command gets in its environment, and if it writes."""
 
     docker: DockerConfig
     env: Mapping[str, SecretStr] = field(default_factory=dict)
@@ -24,8 +24,23 @@ class SandboxConfig:
 
 
 def sandboxes(config: Config) -> Mapping[str, SandboxConfig]:
-    """By the policy names of the tools."""
-    return dict(_sandboxes(config))
+    """By the policy names of the tools, and the keys of the servers."""
+    return dict((*_sandboxes(config), *_servers(config)))
+
+
+def server_key(name: str) -> str:
+    """The key of the sandbox of an MCP server, which no tool can have as its name."""
+    return f"mcp:{name}"
+
+
+def _servers(config: Config) -> Iterator[tuple[str, SandboxConfig]]:
+    """Those of MCP servers that are programs."""
+    for name, server in config.mcp_servers.items():
+        if server.command is not None:
+            changes = server.docker or ToolDockerConfig()
+            docker = config.runtime.docker.with_changes(changes)
+            alone = docker.model_copy(update={"pool_size": 0})  # it is used more than once
+            yield server_key(name), SandboxConfig(alone, server.env, server.writes)
 
 
 def _sandboxes(config: Config) -> Iterator[tuple[str, SandboxConfig]]:

@@ -123,12 +123,12 @@ StateUrl = Annotated[
 ]
 
 ToolName = Annotated[
-    str, Form(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?", "a tool name: NAME or SERVER.NAME")
+    str, Form(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_./-]+)?", "a tool name: NAME or SERVER.NAME")
 ]
 ToolPattern = Annotated[
     str,
     Form(
-        r"[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*-]+)?",
+        r"[A-Za-z0-9_*-]+(?:\.[A-Za-z0-9_*./-]+)?",
         "a tool name: NAME or SERVER.NAME, where * stands for any characters",
     ),
 ]

@@ -5,7 +5,7 @@ The configuration, never the caller, states what a tool does to the world.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from pydantic import (
     ValidationError,
@@ -15,10 +15,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails
 
-from proxy.config.entries import ToolConfig
+from proxy.config.entries import MCP, ToolConfig
 from proxy.config.patterns import covers, is_pattern, joined, meet
 from proxy.config.presets import Preset, over
 from proxy.config.section import raise_all, wrong
+from proxy.config.served import is_method, misplaced
 from proxy.config.text import ToolPattern
 from proxy.config.wrappers import is_wrapper
 
@@ -37,6 +38,7 @@ RESERVED = "invoke"
 """`POST /tools/invoke` is a contract of its own, so no tool has this name."""
 
 Fields = Mapping[str, object]
+_METHOD = _ANY_TOOL | {"timeout_secs"}
 _OF_ONE_TOOL = ("path", "dispatch", "commands", "docker", "env")
 _OF_THE_UPSTREAM = ("path", "paths", "urls", "dispatch")
 _OF_THE_SANDBOX = ("docker", "env")
@@ -47,8 +49,9 @@ def _judged(
     entries: object, inner: ValidatorFunctionWrapHandler, info: ValidationInfo
 ) -> Mapping[str, ToolConfig]:
     """What an entry must hold depends on its name; told together with what is wrong inside it."""
-    presets = (info.data or {}).get("presets", ())
-    broken = list(_broken(entries, presets)) if isinstance(entries, Mapping) else []
+    data = info.data or {}
+    judged = isinstance(entries, Mapping) and (not data or "mcp_servers" in data)
+    broken = list(_broken(entries, data)) if judged and isinstance(entries, Mapping) else []
     try:
         tools = cast("Mapping[str, ToolConfig]", inner(entries))
     except ValidationError as error:
@@ -65,15 +68,18 @@ def _again(error: ErrorDetails) -> InitErrorDetails:
     return cast("InitErrorDetails", error)
 
 
-def _broken(
-    entries: Mapping[str, object], presets: tuple[Preset, ...]
-) -> Iterator[InitErrorDetails]:
+def _broken(entries: Mapping[str, object], data: Mapping[str, Any]) -> Iterator[InitErrorDetails]:
+    presets: tuple[Preset, ...] = data.get("presets", ())
+    servers = frozenset(data.get("mcp_servers", ()))
     given = {name: _given(entry) for name, entry in entries.items()}
-    table = over(presets, {name: fields for name, fields in given.items() if fields is not None})
-    for name, fields in given.items():
-        if fields is None:
-            continue  # no entry at all, which pydantic tells
-        rules = [*_rules(name, fields, joined(name, table)), *_idle(name, fields, table)]
+    told = {name: fields for name, fields in given.items() if fields is not None}
+    table = over(presets, told, servers)
+    for name, fields in told.items():
+        rules = [*misplaced(name, fields, servers), *_idle(name, fields, table)]
+        if is_method(name, servers):
+            rules += _of_a_method(fields)
+        else:
+            rules += _rules(name, fields, joined(name, table))
         yield from (wrong((name, *key), text) for key, text in rules)
 
 
@@ -100,6 +106,10 @@ def _rules(name: str, given: Fields, found: Fields) -> Iterator[tuple[tuple[str,
             yield (key,), "cannot be changed: this tool is built in"
     else:
         yield from _declared(name, given, found)
+
+
+def _is_served(found: Fields) -> bool:
+    return str(found.get("backend", "")).startswith(MCP)
 
 
 def _idle(
@@ -131,7 +141,12 @@ def _declared(name: str, given: Fields, found: Fields) -> Iterator[tuple[tuple[s
     if found.get("backend") == "sandbox":
         yield from _run_here(given, found)
     else:
-        yield from _run_elsewhere(given)
+        yield from _run_elsewhere(given, served=_is_served(found))
+
+
+def _of_a_method(given: Fields) -> Iterator[tuple[tuple[str, ...], str]]:
+    for key in sorted(given.keys() & (ToolConfig.model_fields.keys() - _METHOD - {"backend"})):
+        yield (key,), "cannot be changed: this is a method of MCP"
 
 
 def _run_here(given: Fields, found: Fields) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -144,7 +159,9 @@ def _run_here(given: Fields, found: Fields) -> Iterator[tuple[tuple[str, ...], s
             yield (key,), "only with backend: upstream; a sandbox tool takes its command alone"
 
 
-def _run_elsewhere(given: Fields) -> Iterator[tuple[tuple[str, ...], str]]:
+def _run_elsewhere(given: Fields, *, served: bool) -> Iterator[tuple[tuple[str, ...], str]]:
+    if served and "path" in given:
+        yield ("path",), "only with backend: upstream"
     if "commands" in given:
         yield ("commands",), "only with backend: sandbox, which is then the boundary"
     for key in _OF_THE_SANDBOX:

@@ -1,10 +1,11 @@
 """The agent behind Sidegate, and how long it may take. The counterpart is `isolation/upstream`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
+from proxy.config.openclaw import GatewayMethods, OperatorScopes
 from proxy.config.section import Section, raise_all, wrong
 from proxy.config.web import HeaderName, HeaderValue, HttpUrl, RoutePath, UpstreamPath
 
@@ -50,14 +51,22 @@ def _distinct_headers(headers: Mapping[str, HeaderValue]) -> Mapping[str, Header
     return headers
 
 
+HeadersUp = Annotated[Mapping[HeaderName, HeaderValue], AfterValidator(_distinct_headers)]
+"""Headers that Sidegate adds, by name."""
+
+
 class UpstreamConfig(Section):
     """The agent that Sidegate stands in front of."""
 
     url: HttpUrl | None = None
     """The agent's address, such as http://agent:8080; null: there is none."""
-    headers: Annotated[Mapping[HeaderName, HeaderValue], AfterValidator(_distinct_headers)] = Field(
-        default={}
-    )
+    protocol: Literal["http", "openclaw", "zeroclaw"] = "http"
+    """What the agent speaks: how its tools are called, and the form of what is refused."""
+    scopes: OperatorScopes = ("operator.read", "operator.write")
+    """What clients may do at OpenClaw; a token of level readonly has operator.read at most."""
+    methods: GatewayMethods = ()
+    """Methods of OpenClaw's WebSocket beside those built in, for tokens not of level readonly."""
+    headers: HeadersUp = Field(default={})
     """Headers added on the way up; the value of NAME may be in a file: NAME_file."""
     webhook_path: UpstreamPath = "/webhook"
     """Where the agent takes messages."""
@@ -70,8 +79,17 @@ class UpstreamConfig(Section):
     answer_timeout_secs: Seconds | None = 300
     """Time to the first byte of an answer; null: no limit. Tools have timeout_secs instead."""
     idle_timeout_secs: Seconds | None = 300
-    """Time between two pieces of an answer; null: no limit."""
+    """Time between two pieces of an answer, unless it is text/event-stream; null: no limit."""
     total_timeout_secs: Seconds | None = None
     """Time to the end of an answer, however steadily it comes; null: no limit."""
     max_connections: Annotated[int, Field(ge=1, le=65_536)] | None = 1024
     """Connections to the agent in use at one time; whoever comes next waits. null: no limit."""
+
+    @model_validator(mode="after")
+    def _scopes_of_openclaw(self) -> Self:
+        """What is said of one protocol means nothing in another."""
+        usual = {key: type(self).model_fields[key].default for key in ("methods", "scopes")}
+        given = [key for key, value in usual.items() if getattr(self, key) != value]
+        if self.protocol != "openclaw":
+            raise_all(wrong((key,), "only with upstream.protocol: openclaw") for key in given)
+        return self

@@ -35,7 +35,9 @@ _VERSION = re.compile("v?[0-9]+$")
 
 def is_wrapper(name: str) -> bool:
     """Whether a tool of this name calls others, however its server spells it."""
-    own = re.split(r"\.|__", name.rstrip("_-"))[-1]
-    plain = _VERSION.sub("", own.replace("-", "").replace("_", "").lower())
+    parts = re.split(r"[./]|__", name.rstrip("_-./"))
+    while len(parts) > 1 and _VERSION.fullmatch(parts[-1].lower()):
+        parts.pop()
+    plain = _VERSION.sub("", parts[-1].replace("-", "").replace("_", "").lower())
     short = plain.removeprefix("mcp")
     return not _WRAPPERS.isdisjoint({plain, short, short.removesuffix("tool")})

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from proxy.config import messages, source
 from proxy.config.draft import Draft, unusable
 from proxy.config.loader import text_of
+from proxy.config.near import did_you_mean
 from proxy.config.section import Section, raise_all, wrong
 from proxy.config.text import Line
 from proxy.explain.explainer import Explainer
@@ -26,7 +27,7 @@ _CODES = tuple(reason.code for reason in Reason)
 
 def _code(text: str) -> str:
     if text not in _CODES:
-        raise ValueError(f"must be the code of a reason{messages.did_you_mean(text, _CODES)}")
+        raise ValueError(f"must be the code of a reason{did_you_mean(text, _CODES)}")
     return text
 
 
@@ -117,6 +118,6 @@ def _complain(draft: Draft, detail: ErrorDetails) -> None:
         return
     if detail["type"] == "extra_forbidden":
         known = Case.model_fields if len(key) > 1 else _Book.model_fields
-        draft.complain(key, "unknown key" + messages.did_you_mean(str(key[-1]), known))
+        draft.complain(key, "unknown key" + did_you_mean(str(key[-1]), known))
     else:
         draft.complain(key, messages.words(detail))

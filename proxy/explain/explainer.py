@@ -23,6 +23,8 @@ from proxy.explain.prospects import (
     ruling,
 )
 from proxy.explain.ruleset import Ruleset, Rulesets
+from proxy.jsonrpc import Request
+from proxy.mcp import MODERN, Client, Era, Via
 from proxy.protocols.strict_json import loads
 from proxy.reasons import Layer, Reason
 from proxy.scope import Scope
@@ -93,7 +95,7 @@ class Explainer:
 
     async def _answer(self, question: Mapping[str, Any]) -> dict[str, Json]:
         ruleset = self._rulesets(question.get("config") or {})
-        call = ToolCall(question["tool"], question["arguments"])
+        call = _call(ruleset, question["tool"], question["arguments"])
         principal = _principal(ruleset, question.get("principal"))
         if principal is None:
             names = ", ".join(ruleset.principals)
@@ -131,6 +133,15 @@ class Explainer:
             "note": None if denied else _note(verdict.facts),
             "known": verdict.facts.get("known") if denied else None,
         }
+
+
+def _call(ruleset: Ruleset, name: str, arguments: Mapping[str, Json]) -> ToolCall:
+    """The call that is asked about; a method of MCP is called by none but clients of MCP."""
+    tool = ruleset.tool(name)
+    if tool is None or not tool.method:
+        return ToolCall(name, arguments)
+    via = Via(Client(Era.MODERN, MODERN[-1]), Request("sidegate", tool.remote, arguments))
+    return ToolCall(name, arguments, via=via)
 
 
 def _is_question(question: Mapping[str, Json]) -> bool:

@@ -137,6 +137,9 @@ def _place(ruleset: Ruleset, tool: Tool) -> tuple[str, str]:
             where = f"{(config.upstream.url or '').rstrip('/')}{tool.path}"
             said = f"By the agent, at POST {where}, within {tool.seconds:g} s: no sandbox of ours."
             return "upstream.url", said
+        case Place.MCP:
+            said = f"By the MCP server {tool.server}, within {tool.seconds:g} s."
+            return f"mcp_servers.{tool.server}", said
     assert_never(tool.place)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from proxy.actions import ToolCall
 from proxy.authorization.programs.variables import HARMLESS
 from proxy.authorization.tools.catalogue import Place
-from proxy.config.messages import did_you_mean
+from proxy.config.near import did_you_mean
 from proxy.explain.ruleset import Ruleset
 from proxy.reasons import Reason
 

@@ -24,6 +24,7 @@ from proxy.actions import (
 from proxy.decision import Allow, Decision, Deny
 from proxy.exchange import Content, Document, Grant, Raw
 from proxy.isolation.once import Once
+from proxy.mcp import McpCall, McpTalk
 from proxy.reasons import Reason
 
 PlanT_contra = TypeVar("PlanT_contra", contravariant=True)
@@ -32,7 +33,7 @@ PlanT_contra = TypeVar("PlanT_contra", contravariant=True)
 _NOT_BEGUN = frozenset(
     {
         *(Reason.SANDBOX_UNAVAILABLE, Reason.SANDBOX_BUSY, Reason.WORKSPACE_FULL),
-        *(Reason.UPSTREAM_MISSING, Reason.UPSTREAM_DOWN),
+        *(Reason.UPSTREAM_MISSING, Reason.UPSTREAM_DOWN, Reason.MCP_UNAVAILABLE),
         *(Reason.FILE_TOO_LARGE, Reason.FILE_NOT_TEXT, Reason.STATE_UNAVAILABLE),
     }
 )
@@ -56,6 +57,7 @@ class Executor:
     inbox: Backend[Enqueue]
     operations: Backend[Operate]
     answers: Backend[Collect]
+    servers: Backend[McpCall | McpTalk]
     once: Once
 
     async def execute(self, grant: Grant) -> Decision[Raw]:
@@ -87,6 +89,8 @@ class Executor:
                 return await self.operations.run(plan, grant)
             case Collect():
                 return await self.answers.run(plan, grant)
+            case McpCall() | McpTalk():
+                return await self.servers.run(plan, grant)
             case Known():
                 return Allow(Document(plan.value, plan.status))
         assert_never(plan)

@@ -48,6 +48,14 @@ class Job(Protocol):
         ...
 
 
+class Talk(Job, Protocol):
+    """A job whose standard input stays open, for a program that goes on answering."""
+
+    async def say(self, data: bytes) -> None:
+        """Write to its standard input, as fast as it is taken; raises OSError."""
+        ...
+
+
 class Runtime(Protocol):
     """A kind of place. `name` is a metric label."""
 
@@ -55,6 +63,10 @@ class Runtime(Protocol):
 
     def job(self, plan: Command, tool: str, request_id: str) -> Job:
         """A job for the command of a tool."""
+        ...
+
+    def talk(self, plan: Command, tool: str, request_id: str) -> Talk:
+        """The same for a program that is spoken with."""
         ...
 
     async def missing(self) -> str | None:

@@ -40,7 +40,7 @@ class Sandbox:
         self._removals: set[asyncio.Task[None]] = set()
         self.active = 0
         self.kind = runtime.name
-        self.missing, self.sweep = runtime.missing, runtime.sweep
+        self.missing, self.sweep, self.talk = runtime.missing, runtime.sweep, runtime.talk
 
     async def run(self, plan: Command, grant: Grant) -> Decision[Content]:
         """Run the command. Whatever its end, it is an answer; Deny says that there is none."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from proxy.config.model import Config
-from proxy.exchange import Address
+from proxy.origin import Address
 
 _EVERY = tuple(ipaddress.ip_address(every) for every in (0, "::"))
 _HERE = (ipaddress.ip_address("127.0.0.1"),)

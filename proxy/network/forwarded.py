@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from proxy.exchange import Address, Forwarded, Listener
+from proxy.exchange import Listener
 from proxy.network.bind import unmapped
+from proxy.origin import Address, Forwarded
 from proxy.values import Headers
 
 TUNNEL = "tunnel"

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from proxy.decision import Allow, Decision, Deny, Facts
-from proxy.exchange import Access, Address, Connection, Inbound, Listener, Peer
+from proxy.exchange import Access, Inbound, Listener, Peer
 from proxy.limits import Limiter
 from proxy.network.bind import is_local, unmapped
 from proxy.network.forwarded import AUTHORITY, TUNNEL, forwarded, is_trusted
+from proxy.origin import Address, Connection
 from proxy.reasons import Reason
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -15,6 +15,7 @@ from proxy.exchange import Clock, Content, Document, Frame, Grant, Role, Stream
 from proxy.isolation.executor import Backend
 from proxy.metrics import CONTENT_TYPE, Metrics
 from proxy.operator.desk import Desk
+from proxy.operator.pinned import Pinned
 from proxy.reasons import Reason
 from proxy.running import Running
 from proxy.scope import Minting
@@ -74,7 +75,7 @@ class Operations:
 
     async def do(self, plan: Operate, by: str = "") -> Decision[Content]:
         """Do `plan.verb` for `by`, who was found to be allowed to; raises OSError."""
-        at_desk = self.desk.verbs.get(plan.verb)
+        at_desk = {**self.desk.verbs, **self._pinned.verbs}.get(plan.verb)
         if at_desk is not None:
             return await at_desk(plan, by)
         verbs: Mapping[str, Callable[[Operate], Awaitable[Decision[Content]]]] = {
@@ -95,8 +96,13 @@ class Operations:
             "inbox.retry": self._retry_letter,
             "inbox.drop": self._drop_letter,
             "explain": self._explain,
+            "resource-metadata": self._metadata,
         }
         return await verbs[plan.verb](plan)
+
+    @property
+    def _pinned(self) -> Pinned:
+        return Pinned(self.store.pins, self.desk.rulings.views.find, self.clock)
 
     async def _health(self, _: Operate) -> Decision[Content]:
         try:
@@ -111,6 +117,11 @@ class Operations:
         """Only whether, never what: the route is public."""
         ready = not self.stopping and not await self.missing()
         return Allow(Document({"status": "ok" if ready else "unavailable"}, 200 if ready else 503))
+
+    async def _metadata(self, _: Operate) -> Decision[Content]:
+        """What MCP clients are told of the credentials taken here (RFC 9728 section 2)."""
+        resource = f"{self.about.gateway_url()}/mcp"
+        return _document({"resource": resource, "bearer_methods_supported": ["header"]})
 
     async def _metrics(self, _: Operate) -> Decision[Content]:
         async def frames() -> AsyncIterator[Frame]:

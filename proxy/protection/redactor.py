@@ -77,10 +77,10 @@ class Redactor:
         cleaner = self._cleaner(raw)
         issued = raw.grant.principal.issued
         match raw.content:
-            case Document(value=value, status=status):
-                issued = raw.content.issued or issued
-                shown, cleaner = await self._shown(raw, value, cleaner)
-                content: Content = Document(shown, status)
+            case Document() as document:
+                issued = document.issued or issued
+                shown, cleaner = await self._shown(raw, document.value, cleaner)
+                content: Content = replace(document, value=shown, issued=None, masked=False)
             case Stream() as stream:
                 frames = scrubbed(stream, cleaner, self._exact(raw, cleaner))
                 headers = self._headers(raw, stream.headers, cleaner)

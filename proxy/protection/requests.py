@@ -8,7 +8,7 @@ nothing else. Never in a path, a URL, a command line, a message or a request for
 import functools
 import hashlib
 import json
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -17,9 +17,12 @@ from proxy.actions import Action, Forward, Known, Message, Plan, ToolCall
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.duplex import Socket
 from proxy.exchange import Principal
+from proxy.jsonrpc import Notification, Request, Response
+from proxy.mcp import Rpc, Via
 from proxy.protection.cleaner import Spared
 from proxy.protection.outgoing import Outgoing
 from proxy.protection.placeholders import MARK, Placeholders
+from proxy.protection.spoken import beside, reworded, said_in
 from proxy.protocols.visible import Find
 from proxy.reasons import Reason
 from proxy.values import Json
@@ -86,6 +89,11 @@ class Requests:
                 if isinstance(scanned, Deny):
                     return scanned
                 return Allow(replace(action, relay=scanned.value), scanned.facts)
+            case Rpc(message=Request() | Notification() | Response() as message):
+                said = await self._said(said_in(message), principal)
+                if isinstance(said, Deny):
+                    return said
+                return Allow(replace(action, message=reworded(message, said.value)), said.facts)
             case _:
                 return Allow(action)
 
@@ -122,8 +130,36 @@ class Requests:
             return scanned
         assert isinstance(scanned.value, Mapping)
         call = replace(call, arguments=scanned.value)
-        restored = self._restored(call, principal, lifted) if lifted.values else Allow(call)
-        return restored if isinstance(restored, Deny) else Allow(restored.value, scanned.facts)
+        restored: Decision[ToolCall] = Allow(call)
+        if lifted.values:
+            restored = self._restored(call, principal, lifted)
+        if isinstance(restored, Deny) or call.via is None:
+            return restored if isinstance(restored, Deny) else Allow(restored.value, scanned.facts)
+        return await self._answered(restored.value, call.via, principal, scanned.facts)
+
+    async def _answered(
+        self, call: ToolCall, via: Via, principal: Principal, facts: Facts
+    ) -> Decision[Action]:
+        """The call with what its client says beside it, such as answers to the server."""
+        said = await self._said(beside(via.request.params), principal)
+        if isinstance(said, Deny):
+            return said
+        request = replace(via.request, params={**via.request.params, **said.value})
+        masked = Counter(facts.get("masked", {})) + Counter(said.facts.get("masked", {}))
+        more = Facts(masked=masked) if masked else Facts()
+        return Allow(replace(call, via=replace(via, request=request)), Facts(**{**facts, **more}))
+
+    async def _said(
+        self, said: Mapping[str, Json], principal: Principal
+    ) -> Decision[Mapping[str, Json]]:
+        """What is said to a server, as it may be."""
+        if self._outgoing is None or not said:
+            return Allow(said)
+        scanned = await self._outgoing.value(said, self._spared(principal))
+        if isinstance(scanned, Deny):
+            return scanned
+        assert isinstance(scanned.value, Mapping)
+        return Allow(scanned.value, scanned.facts)
 
     def _spared(self, principal: Principal) -> Spared | None:
         """Which texts are stand-ins that the caller was shown; None: there are none at all."""
@@ -154,7 +190,9 @@ class Requests:
         }
         return None if unknown else _Lifted(arguments, tuple(values), hole, source)
 
-    def _restored(self, call: ToolCall, principal: Principal, lifted: _Lifted) -> Decision[Action]:
+    def _restored(
+        self, call: ToolCall, principal: Principal, lifted: _Lifted
+    ) -> Decision[ToolCall]:
         """The call with what belongs in its holes, of which none may have been masked."""
         holes = sum(text.count(lifted.hole) for text in _texts(call.arguments))
         if holes != len(lifted.values):

@@ -8,10 +8,13 @@ import asyncio
 import codecs
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
+from http import HTTPStatus
 from typing import TypeVar
 
 from proxy.decision import Denied
+from proxy.duplex import Socket
 from proxy.exchange import Answer, Frame
+from proxy.holding import Held
 from proxy.protocols.strict_json import dumps, loads
 from proxy.values import Headers, Json
 
@@ -25,8 +28,10 @@ FIELDS = (
     ("Cache-Control", "no-store"),
     ("X-Accel-Buffering", "no"),  # nginx would keep it until it is whole
 )
-_KEEP_ALIVE = b": keep-alive\n\n"
-_QUIET_SECONDS = 15.0  # as the standard advises, for proxies that cut what is silent
+EVENTS_TYPE = "text/event-stream"
+KEEP_ALIVE = b": keep-alive\n\n"
+QUIET_SECONDS = 15.0  # as the standard advises, for proxies that cut what is silent
+_BLANK = (b"\n\n", b"\r\r", b"\n\r", b"\n\r\n", b"\r\r\n")
 _TEXT = codecs.getincrementaldecoder("utf-8")
 
 
@@ -64,15 +69,15 @@ async def events(
     frames: AsyncIterator[Frame],
     enveloped: Callable[[Json], Json],
     refused: Callable[[Denied], Answer],
-    quiet: float = _QUIET_SECONDS,
+    quiet: float = QUIET_SECONDS,
 ) -> AsyncIterator[bytes]:
     """The frames of a command as events, with a comment after every `quiet` seconds of silence."""
     texts = defaultdict[str, codecs.IncrementalDecoder](lambda: _TEXT("replace"))
     result = b""
     try:
-        async for frame in _or_silence(frames, quiet):
+        async for frame in or_silence(frames, quiet):
             if frame is None:
-                yield _KEEP_ALIVE
+                yield KEEP_ALIVE
             elif frame.channel == RESULT:
                 result += frame.data
             elif text := texts[frame.channel].decode(frame.data, frame.final):
@@ -85,7 +90,47 @@ async def events(
         yield event(RESULT, dumps(enveloped(loads(result))))
 
 
-async def _or_silence(items: AsyncIterator[T], quiet: float) -> AsyncIterator[T | None]:
+def held() -> Held:
+    """How whoever asked for events is kept waiting: with comments, until there is a result."""
+    return Held(Headers(FIELDS), lambda _: KEEP_ALIVE, _in_events)
+
+
+async def _in_events(answer: Answer) -> AsyncIterator[bytes]:
+    """An answer that comes after its status: events as they are, anything else as one event."""
+    if not isinstance(answer.body, bytes):
+        assert not isinstance(answer.body, Socket), "whoever opens a WebSocket is not kept waiting"
+        async for piece in answer.body:
+            yield piece
+    elif is_events(answer.headers):
+        yield answer.body
+    else:
+        yield event(RESULT if answer.status < HTTPStatus.BAD_REQUEST else "error", answer.body)
+
+
+def is_events(headers: Headers) -> bool:
+    """Whether a body is events, going by its only content type."""
+    kinds = [kind.partition(";")[0].strip().lower() for kind in headers.all("content-type")]
+    return kinds == [EVENTS_TYPE]
+
+
+async def kept_alive(
+    frames: AsyncIterator[Frame], quiet: float = QUIET_SECONDS
+) -> AsyncIterator[bytes]:
+    """Somebody else's events as they come, with comments in their silence, but within none.
+
+    What stands in the middle of an event is silent for as long as it likes.
+    """
+    tail = b"\n\n"
+    async for frame in or_silence(frames, quiet):
+        if frame is None:
+            if tail.endswith(_BLANK):
+                yield KEEP_ALIVE
+        else:
+            tail = (tail + frame.data)[-3:]
+            yield frame.data
+
+
+async def or_silence(items: AsyncIterator[T], quiet: float) -> AsyncIterator[T | None]:
     """The items, and None after every `quiet` seconds without one.
 
     Each is awaited in a task of its own, since to stop waiting for an iterator would end it.

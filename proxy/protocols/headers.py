@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from proxy.decision import Quota
-from proxy.exchange import Forwarded
+from proxy.origin import Forwarded
 from proxy.values import Headers
 
 _HOP_BY_HOP = frozenset(

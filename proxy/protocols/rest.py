@@ -13,7 +13,17 @@ from proxy.actions import Action, Collect, Forward, Listing, Relay, ToolCall
 from proxy.decision import Denied, Malformed
 from proxy.duplex import Socket
 from proxy.exchange import Answer, Clean, Document, Inbound, Stream
-from proxy.protocols.events import FIELDS, RESULT, event, events, prefers_events
+from proxy.holding import Held
+from proxy.protocols.events import (
+    FIELDS,
+    RESULT,
+    event,
+    events,
+    held,
+    is_events,
+    kept_alive,
+    prefers_events,
+)
 from proxy.protocols.handshake import answered, asked
 from proxy.protocols.idempotency import keyed
 from proxy.protocols.problem import problem
@@ -37,7 +47,9 @@ class RestCodec:
                 return Answer(content.status, Headers((*_JSON, *again)), dumps(value))
             case Stream():
                 headers = Headers((*content.headers, *again))
-                return Answer(content.status, headers, _joined(content))
+                live = is_events(content.headers)
+                body = kept_alive(content.frames) if live else _joined(content)
+                return Answer(content.status, headers, body)
             case Socket():
                 accepted = answered(inbound.headers)
                 return Answer(content.status, Headers((*content.headers, *accepted)), content)
@@ -80,6 +92,11 @@ class ToolCodec(RestCodec):
             ("Preference-Applied", "respond-async"),
         )
         return replace(answer, headers=Headers((*answer.headers, *later)))
+
+    def held(self, inbound: Inbound) -> Held | None:
+        """Who asked for events sees that somebody is there; who comes back later need not."""
+        waits = prefers_events(inbound.headers) and not prefers_async(inbound.headers)
+        return held() if waits else None
 
     def _as_asked(self, inbound: Inbound, clean: Clean, answer: Answer) -> Answer:
         """An answer in events, unless JSON is as good."""

@@ -14,6 +14,7 @@ from proxy.exchange import Role
 from proxy.scope import UNBOUND, Minting, Scope
 from proxy.state.approvals import Asks, StandingGrants, Stops
 from proxy.state.letters import Inbox
+from proxy.state.pins import Pins
 
 MAX_FAILURES = 5
 LOCKOUT_SECONDS = 300.0
@@ -260,6 +261,11 @@ class Store(Protocol):
     @property
     def stops(self) -> Stops:
         """What must not go on."""
+        ...
+
+    @property
+    def pins(self) -> Pins:
+        """Definitions of tools."""
         ...
 
     async def missing(self) -> str | None:

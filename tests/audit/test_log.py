@@ -15,7 +15,8 @@ from proxy.actions import Command, Halt, Known, Listing, Operate, Plan, Ruling, 
 from proxy.audit import STRANGERS_EACH_MINUTE, AuditFile, AuditLog
 from proxy.audit.shares import PRINCIPAL_EACH_MINUTE
 from proxy.decision import Allow, Decision, Denied, Deny, Facts
-from proxy.exchange import Clean, Connection, Document, Forwarded, Grant, Peer, Principal
+from proxy.exchange import Clean, Document, Grant, Peer, Principal
+from proxy.origin import Connection, Forwarded
 from proxy.protection.redactor import Redactor
 from proxy.reasons import Layer, Reason
 from proxy.scope import Minting, Scope

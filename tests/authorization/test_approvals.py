@@ -440,3 +440,115 @@ async def test_what_a_call_means_is_kept_with_it_and_ties_it_to_nothing(
     assert stored.note == note
     other = waiting.binding(replace(stored, note="another"), CLIENT, "rules-1")
     assert other == parked.value.binding
+
+
+# Who has less patience than the operator
+
+
+class Hurried(ToolCodec):
+    """Reads calls whose callers wait for next to nothing."""
+
+    async def parse(self, inbound: Inbound) -> Action:
+        action = await super().parse(inbound)
+        assert isinstance(action, ToolCall)
+        return replace(action, patience=0.05)
+
+
+def hurried(arguments: Mapping[str, Json] = ONE) -> Inbound:
+    return replace(call(arguments), route=replace(TOOLS, codec=Hurried()))
+
+
+async def left_open(waiting: Approvals, layer: Authorizer) -> Ask:
+    """The ask of a hurried call, whose caller was told that it is pending."""
+    denied = await layer.authorize(hurried(), CLIENT)
+    (ask,) = await pending(waiting)
+    assert denied == Deny(Reason.APPROVAL_PENDING)
+    assert denied.facts["approval"] == ask.id
+    return ask
+
+
+async def test_who_is_in_a_hurry_is_told_that_it_waits_and_the_ask_stays_open(store: Store) -> None:
+    waiting = queue(store)
+    layer = guarded(waiting)
+    ask = await left_open(waiting, layer)
+    again = await left_open(waiting, layer)
+
+    assert again.id == ask.id
+    assert again.expires == ask.expires
+
+
+async def test_who_comes_back_after_the_operator_said_yes_is_let_through_once(store: Store) -> None:
+    waiting = queue(store)
+    layer = guarded(waiting)
+    ask = await left_open(waiting, layer)
+    await ruled(waiting, ask)
+
+    granted = await layer.authorize(hurried(), CLIENT)
+    assert isinstance(granted, Allow)
+    assert granted.facts["approval"] == ask.id
+    assert (await left_open(waiting, layer)).id != ask.id, "an approval is used once"
+
+
+async def test_who_comes_back_while_it_waits_hears_the_operator_at_once(store: Store) -> None:
+    waiting = queue(store)
+    layer = guarded(waiting)
+    ask = await left_open(waiting, layer)
+    task = waits(layer, call())
+    await asyncio.sleep(0.05)
+    await ruled(waiting, ask)
+
+    assert isinstance(await task, Allow)
+
+
+@pytest.mark.parametrize("patient", [False, True])
+async def test_who_comes_back_after_a_no_hears_it_once(store: Store, *, patient: bool) -> None:
+    waiting = queue(store)
+    layer = guarded(waiting)
+    ask = await left_open(waiting, layer)
+    await ruled(waiting, ask, approve=False)
+
+    denied = await layer.authorize(call() if patient else hurried(), CLIENT)
+    assert denied == Deny(Reason.APPROVAL_REFUSED)
+    assert denied.facts["approval"] == ask.id
+    assert (await left_open(waiting, layer)).id != ask.id
+
+
+async def test_who_comes_back_when_its_time_is_over_hears_so_once(store: Store) -> None:
+    clock = Clock()
+    waiting = queue(store, clock=clock)
+    now = clock()
+    layer = guarded(waiting)
+    done = asyncio.create_task(layer.authorize(hurried(), CLIENT))
+    (ask,) = await pending(waiting)
+    clock.now = now + 1
+    assert await done == Deny(Reason.APPROVAL_PENDING)
+    clock.now = now + 301
+
+    denied = await layer.authorize(hurried(), CLIENT)
+    assert denied == Deny(Reason.APPROVAL_TIMED_OUT)
+    assert denied.facts["approval"] == ask.id
+    other = asyncio.create_task(layer.authorize(hurried(), CLIENT))
+    assert (await pending(waiting))[0].id != ask.id
+    other.cancel()
+
+
+async def test_what_one_was_refused_another_does_not_hear_of(store: Store) -> None:
+    waiting = queue(store)
+    layer = guarded(waiting)
+    await ruled(waiting, await left_open(waiting, layer), approve=False)
+
+    task = waits(layer, hurried(), OTHER)
+    (ask,) = await pending(waiting)
+    assert ask.principal == OTHER.id
+    await task
+
+
+async def test_patience_does_not_outlast_the_operators(store: Store) -> None:
+    clock = Clock()
+    waiting = queue(store, clock=clock)
+    layer = guarded(waiting, seconds=30)
+    task = asyncio.create_task(layer.authorize(hurried(), CLIENT))
+    await pending(waiting)
+    clock.now += 31
+
+    assert await task == Deny(Reason.APPROVAL_TIMED_OUT)

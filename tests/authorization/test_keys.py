@@ -20,6 +20,8 @@ from proxy.actions import (
 from proxy.authorization.keys import addressed, once_key
 from proxy.decision import Malformed
 from proxy.exchange import Inbound, OnceKey, Peer, Principal, Role, Route
+from proxy.jsonrpc import Request
+from proxy.mcp import Client, Era, Via
 from proxy.protocols.rest import ForwardCodec
 from proxy.reasons import Reason
 from proxy.values import Headers
@@ -181,3 +183,11 @@ async def test_a_letter_of_a_client_goes_by_its_key_and_its_body() -> None:
 
 async def test_a_letter_without_any_key_has_none() -> None:
     assert addressed(Enqueue(RELAY, ""), request(), None) == Enqueue(RELAY, "", "route", "/v1/chat")
+
+
+async def test_a_call_by_mcp_has_no_key() -> None:
+    """It is answered under its own id, which an answer from memory would not have."""
+    call = replace(CALL, via=Via(Client(Era.MODERN, "2026-07-28"), Request(1, "tools/call")))
+
+    assert await once_key(request(), CLIENT, CALL) is not None
+    assert await once_key(request(), CLIENT, call) is None

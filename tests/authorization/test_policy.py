@@ -350,7 +350,7 @@ async def test_an_agent_neither_writes_to_itself_nor_calls_its_own_routes(
     assert await decide(policy(None, level=level), action, AGENT) == INSUFFICIENT
 
 
-PROBES = {"health", "live", "ready", "metrics"}
+PROBES = {"health", "live", "ready", "metrics", "resource-metadata"}
 OPERATORS = {
     *("status", "pairing-codes.create", "links.create", "pair-operator"),
     *("tokens.list", "tokens.create", "tokens.rotate", "tokens.revoke"),
@@ -358,9 +358,10 @@ OPERATORS = {
     *("approvals.list", "approvals.get", "approvals.events"),
     *("approvals.decide", "approvals.decide-all", "grants.list", "grants.revoke"),
     *("stops.list", "stops.add", "stops.lift", "stops.resume", "explain"),
+    *("mcp-tools.list", "mcp-tools.get", "mcp-tools.accept", "mcp-tools.forget"),
 }
 
-DECIDING = {"approvals.decide", "approvals.decide-all"}
+DECIDING = {"approvals.decide", "approvals.decide-all", "mcp-tools.accept"}
 """What is on record before it is done."""
 
 

@@ -162,7 +162,7 @@ async def test_a_time_is_a_number_and_a_unit(config: Path, text: str, seconds: i
 BAD = [
     *(("--name", name) for name in ("a b", "a/b", "ä", "x" * 65, "?", "a\n")),
     *(("--route", route) for route in ("", "a", "/a*", "/a/../b", "//a", "*")),
-    *(("--tool", tool) for tool in ("", "a b", "**", "a.b.c", "*a")),
+    *(("--tool", tool) for tool in ("", "a b", "**", ".a", "*a")),
     *(("--level", level) for level in ("", "Full", "root")),
     *(("--expires", time) for time in ("", "0h", "12", "h", "-1h", "1.5h", "1w", "1 h", "01h")),
     *(("--expires", time) for time in ("3651d", "99999999d", "1h\n", "\u0661h")),

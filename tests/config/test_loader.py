@@ -17,7 +17,7 @@ from proxy.values import Json
 
 NOTHING: dict[str, str] = {}
 MISSING = "cannot be read: No such file or directory"
-BACKENDS = "must be one of sandbox, upstream"
+BACKENDS = "must be sandbox, upstream or mcp: and the name of a server"
 LEVELS = "must be one of readonly, supervised, full"
 
 
@@ -109,7 +109,7 @@ model: {}
         f"sidegate.yaml:8:22: upstream.headers.Authorization_file: {MISSING}",
         "sidegate.yaml:10:11: tools.shell.effect: cannot be changed: this tool is built in",
         "sidegate.yaml:11:3: tools.search.effect: required for a tool that is not built in",
-        f"sidegate.yaml:11:12: tools.search.backend: {BACKENDS} (did you mean 'upstream'?)",
+        f"sidegate.yaml:11:12: tools.search.backend: {BACKENDS}",
         f"sidegate.yaml:12:12: autonomy.level: {LEVELS} (did you mean 'full'?)",
         "sidegate.yaml:12:24: autonomy.workspace_dir: must be an absolute path",
         "sidegate.yaml:13:1: model: unknown key",

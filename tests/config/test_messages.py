@@ -109,10 +109,3 @@ def test_no_message_is_pydantics_own() -> None:
                 except ValidationError as error:
                     texts = [messages.words(detail) for detail in error.errors()]
                     assert not [text for text in texts if "Input" in text or "error" in text]
-
-
-def test_hint_needs_a_near_word() -> None:
-    assert messages.did_you_mean("prot", ["port", "host"]) == " (did you mean 'port'?)"
-    assert messages.did_you_mean("PORT", ["port"]) == " (did you mean 'port'?)"
-    assert messages.did_you_mean("zzz", ["port"]) == ""
-    assert messages.did_you_mean("pxxt", ["port"], likeness=0.8) == ""

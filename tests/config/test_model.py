@@ -29,6 +29,9 @@ DEFAULTS: dict[str, Plain] = {
         "idle_timeout_secs": 300,
         "total_timeout_secs": None,
         "max_connections": 1024,
+        "protocol": "http",
+        "scopes": ["operator.read", "operator.write"],
+        "methods": [],
     },
     "autonomy": {
         "level": "supervised",
@@ -47,6 +50,7 @@ DEFAULTS: dict[str, Plain] = {
         "approval_timeout_secs": 300.0,
     },
     "presets": [],
+    "mcp_servers": {},
     "tools": {},
     "runtime": {
         "kind": "docker",
@@ -204,7 +208,7 @@ def test_value_is_accepted(key: str, value: object) -> None:
         ("autonomy.allowed_commands", "git"),
         ("autonomy.forbidden_paths", ["*.pem"]),
         ("autonomy.always_ask", ["a b"]),
-        ("autonomy.auto_approve", ["a.b.c"]),
+        ("autonomy.auto_approve", ["a/b"]),
         ("autonomy.max_actions_per_hour", -1),
         ("autonomy.max_actions_per_hour", True),
         ("presets", ["zeroclaw", "none"]),
@@ -248,7 +252,7 @@ def test_value_is_refused(key: str, value: object) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        *("model", "egress", "mcp_servers", "console"),
+        *("model", "egress", "console"),
         *("secrets.vault", "autonomy.max_cost_per_day"),
         *("admin.require_pairing", "metrics.public_url"),
     ],

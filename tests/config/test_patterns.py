@@ -73,13 +73,13 @@ def test_long_patterns_meet_or_not_soon() -> None:
     assert not meet("a*" * 500 + "b", "a*" * 500 + "c")
 
 
-@pytest.mark.parametrize("name", ["a", "a.b", "A-1_x.y", "a" * MAX_NAME])
+@pytest.mark.parametrize("name", ["a", "a.b", "A-1_x.y", "a.b.c", "a.b/c", "a" * MAX_NAME])
 def test_names_are_plain(name: str) -> None:
     assert is_name(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "a.", ".a", "a.b.c", "a b", "a/b", "a*", "a\n", "é", "a" * (MAX_NAME + 1)]
+    "name", ["", ".", "a.", ".a", "a b", "a/b", "a/b.c", "a*", "a\n", "é", "a" * (MAX_NAME + 1)]
 )
 def test_other_text_is_no_name(name: str) -> None:
     assert not is_name(name)

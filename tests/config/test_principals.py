@@ -210,14 +210,14 @@ def test_anything_else_is_no_route(route: object) -> None:
     assert one(routes=[route]).keys() == {"routes.0"}
 
 
-@pytest.mark.parametrize("tool", ["shell", "a.b", "*", "file_*", "github.*", "github.add_*"])
+@pytest.mark.parametrize(
+    "tool", ["shell", "a.b", "*", "file_*", "github.*", "github.add_*", "a.b.c", "a.b/c*"]
+)
 def test_a_tool_is_a_name_or_how_names_begin(tool: str) -> None:
     assert one(tools=[tool]) == {}
 
 
-@pytest.mark.parametrize(
-    "tool", ["", "**", "*a", "a*b", "a.b.c", ".a", "a.", ".*", "a b", "a\n", 1]
-)
+@pytest.mark.parametrize("tool", ["", "**", "*a", "a*b", "a/b", ".a", "a.", ".*", "a b", "a\n", 1])
 def test_anything_else_is_no_tool(tool: str) -> None:
     assert one(tools=[tool]).keys() == {"tools.0"}
 

@@ -55,8 +55,8 @@ ROWS = [
     ),
     (
         text.ToolName,
-        ["shell", "github.create_issue", "a-b", "A.B", "_"],
-        ["", "a.b.c", ".a", "a.", "a b", "a/b", "*", "github.*", "ä", "a\n"],
+        ["shell", "github.create_issue", "a-b", "A.B", "_", "a.b.c", "a.b/c"],
+        ["", ".a", "a.", "a b", "a/b", "*", "github.*", "ä", "a\n"],
     ),
     (
         text.Program,

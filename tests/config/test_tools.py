@@ -66,7 +66,7 @@ def test_declared_tool_has_effect_and_backend(entry: dict[str, object]) -> None:
         ({"effect": "read", "backend": "sandbox"}, {"x.command": "required with"}),
         ({**SANDBOX, "path": "/x"}, {"x.path": "only with backend: upstream"}),
         ({**UPSTREAM, "effect": "reed"}, {"x.effect": "Input should be"}),
-        ({**UPSTREAM, "backend": "mcp"}, {"x.backend": "Input should be"}),
+        ({**UPSTREAM, "backend": "mcp"}, {"x.backend": "must be sandbox, upstream or mcp:"}),
         ({**UPSTREAM, "path": "x"}, {"x.path": "must be a plain absolute path"}),
         ({**UPSTREAM, "paths": "x"}, {"x.paths": "Input should be a valid tuple"}),
         ({**UPSTREAM, "paths": [""]}, {"x.paths.0": "must be the name of an argument"}),
@@ -103,7 +103,7 @@ def test_wrong_entry_is_told_in_full(entry: object, expected: dict[str, str]) ->
     assert all(found[key].startswith(text) for key, text in expected.items())
 
 
-@pytest.mark.parametrize("name", ["", "a.b.c", "a b", "*.*.*", "git?ub.x", "[a]", "ä"])
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "git?ub.x", "[a]", "ä"])
 def test_name_of_a_tool_is_plain_but_for_stars(name: str) -> None:
     (problem,) = problems({name: UPSTREAM}).values()
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from policies import PARSER
+from rulesets import ruleset
 
 from proxy.actions import Action
+from proxy.authorization.tools.catalogue import catalogue
 from proxy.config import loader
 from proxy.config.loader import Loaded
 from proxy.decision import Deny
 from proxy.exchange import Principal
 from proxy.explain.explainer import OFFLINE, Explainer, StopFile
 from proxy.explain.overlays import Overlays
+from proxy.explain.ruleset import Ruleset
 from proxy.reasons import Layer, Reason
 from proxy.values import Json
 
@@ -506,3 +510,35 @@ async def _explained(loaded: Loaded, question: Any) -> dict[str, Any]:
         return dict(await Explainer(overlays, StopFile("/none/STOP")).explain(question))
     finally:
         overlays.close()
+
+
+SERVED = """
+mcp_servers: {github: {url: "http://mcp:3100/mcp", allow: [tools, resources]}}
+tools: {"github.get_*": {effect: read, approval: auto}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("tool", "decision", "code"),
+    [
+        ("github.get_me", "allow", None),
+        ("github.resources/read", "allow", None),
+        ("github.drop", "deny", "tool-unknown"),
+        ("github.prompts/get", "deny", "tool-unknown"),
+        ("github__get_me", "deny", "tool-unknown"),
+    ],
+)
+async def test_tools_and_methods_of_mcp_servers_are_explained_without_them(
+    tool: str, decision: str, code: str | None
+) -> None:
+    made = ruleset(SERVED)
+    config = made.loaded.config
+    known = catalogue(config.tools, config.presets, config.mcp_servers)
+    served = replace(made.policy, tool_rules=replace(made.policy.tool_rules, tools=known))
+    explainer = Explainer(lambda _: Ruleset(made.loaded, served), StopFile("/nonexistent/stop"))
+
+    answer = await explainer.explain({"tool": tool, "arguments": {}})
+
+    assert (answer["decision"], answer["code"]) == (decision, code)
+    if decision == "allow":
+        assert "By the MCP server github" in str(answer["layers"])

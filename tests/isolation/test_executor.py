@@ -25,13 +25,15 @@ from proxy.decision import Allow, Deny, Facts
 from proxy.exchange import Document, OnceKey, Raw
 from proxy.isolation.executor import Executor
 from proxy.isolation.once import Keeping, Once
+from proxy.jsonrpc import Request
+from proxy.mcp import Client, Era, McpCall, McpTalk, Rpc
 from proxy.reasons import Reason
 from proxy.seal import Seal
 from proxy.state.sqlite.store import SqliteStore
 from proxy.values import Headers
 
 FILE = OpenPath(-1, "a")  # no double opens it
-PLACES = ("sandbox", "files", "upstream", "inbox", "operations", "answers")
+PLACES = ("sandbox", "files", "upstream", "inbox", "operations", "answers", "servers")
 RELAY = Relay("POST", "/", Headers(), b"")
 
 Make = Callable[..., Executor]
@@ -64,6 +66,8 @@ async def executor(tmp_path: Path) -> AsyncIterator[Make]:
         (Enqueue(RELAY, "k"), "inbox"),
         (Operate("status"), "operations"),
         (Collect("r_1", "client-1"), "answers"),
+        (McpCall("github", Request(1, "tools/call"), 1.0), "servers"),
+        (McpTalk(Rpc(Request(1, "ping"), Client(Era.MODERN, "2026-07-28")), "c", {}), "servers"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )

@@ -219,7 +219,7 @@ async def test_a_stream_is_answered_again_without_its_cookies(bench: Bench) -> N
     fields = (("Content-Type", "text/plain"), ("Set-Cookie", "session=1"), ("ETag", "e"))
 
     first = await bench.run(work(stream(b"one", b"two", status=201, fields=fields)), RELAY)
-    cookies = content(first).headers.get("set-cookie")  # type: ignore[union-attr]
+    cookies = content(first).headers.get("set-cookie")
     seen = await text(first)
     again = await bench.run(work(), RELAY)
 
@@ -752,7 +752,9 @@ async def reach(open_: Open) -> AsyncIterator[Reach]:
             stack.push_async_callback(upstream.aclose)
             nowhere = FakeBackend()
             once = open_().once
-            return double, Executor(nowhere, nowhere, upstream, nowhere, nowhere, nowhere, once)
+            return double, Executor(
+                nowhere, nowhere, upstream, nowhere, nowhere, nowhere, nowhere, once
+            )
 
         yield run
 

@@ -16,7 +16,7 @@ from proxy.actions import Command, FileWrite, OpenPath
 from proxy.decision import Allow, Deny
 from proxy.exchange import Document
 from proxy.isolation.room import Room
-from proxy.isolation.run import STDERR, Job, Run, Runtime
+from proxy.isolation.run import STDERR, Job, Run, Runtime, Talk
 from proxy.isolation.sandbox import Sandbox
 from proxy.isolation.workspace import WorkspaceFiles
 from proxy.reasons import Reason
@@ -55,6 +55,9 @@ class Places(Runtime):
     """A runtime of such commands."""
 
     name = "docker"
+
+    def talk(self, plan: Command, tool: str, request_id: str) -> Talk:
+        raise AssertionError("nobody speaks with a command")
 
     def job(self, plan: Command, tool: str, request_id: str) -> Job:
         return Endless()

@@ -19,7 +19,7 @@ from wire import until, until_done
 from proxy.actions import Command
 from proxy.decision import Allow, Decision, Denied, Deny, Facts
 from proxy.exchange import Content, Document, Frame, OnceKey, Stream
-from proxy.isolation.run import DRAIN_CAP, KILLED, STDERR, STDOUT, STREAM_CAP, Job, Runtime
+from proxy.isolation.run import DRAIN_CAP, KILLED, STDERR, STDOUT, STREAM_CAP, Job, Runtime, Talk
 from proxy.isolation.sandbox import Sandbox
 from proxy.reasons import Reason
 
@@ -559,6 +559,9 @@ class Places(Runtime):
 
     def __init__(self, *jobs: Job) -> None:
         self._jobs = list(jobs)
+
+    def talk(self, plan: Command, tool: str, request_id: str) -> Talk:
+        raise AssertionError("nobody speaks with a command")
 
     def job(self, plan: Command, tool: str, request_id: str) -> Job:
         return self._jobs.pop(0)

@@ -8,8 +8,8 @@ import yaml
 
 from proxy.config import loader
 from proxy.config.model import Config
-from proxy.exchange import Address
 from proxy.network.bind import Binding, bindings, is_local, resolve, unmapped, unsafe
+from proxy.origin import Address
 
 
 def told(config: Config) -> list[str]:

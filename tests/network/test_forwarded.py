@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.exchange import Address, Forwarded, Listener
+from proxy.exchange import Listener
 from proxy.network.forwarded import forwarded, is_trusted, parse_address
+from proxy.origin import Address, Forwarded
 from proxy.values import Headers
 
 Fields = tuple[tuple[str, str], ...]

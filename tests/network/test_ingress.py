@@ -10,10 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.decision import Allow, Decision, Deny, Quota
-from proxy.exchange import Access, Connection, Forwarded, Inbound, Listener, Peer, Route
+from proxy.exchange import Access, Inbound, Listener, Peer, Route
 from proxy.limits import Limiter, per_minute
 from proxy.network.forwarded import TUNNEL
 from proxy.network.ingress import METHODS, Ingress, host_name, is_normal_path, peer_key
+from proxy.origin import Connection, Forwarded
 from proxy.protocols.operator import PairCodec
 from proxy.reasons import Reason
 from proxy.values import Headers

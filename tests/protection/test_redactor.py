@@ -489,6 +489,13 @@ async def test_the_credential_that_is_issued_goes_beside_the_content() -> None:
     assert token not in repr(clean)
 
 
+async def test_what_goes_beside_a_document_stays_with_it() -> None:
+    session = Headers((("Mcp-Session-Id", "of our own making"),))
+    clean = await redact(Document({"result": {}}, 200, rpc=True, headers=session))
+
+    assert clean.content == Document({"result": {}}, 200, rpc=True, headers=session)
+
+
 # What is held, and texts of Sidegate's own
 
 

@@ -11,6 +11,10 @@ from placing import ANOTHER, PATTERN, Rig, outgoing
 from proxy.actions import Action, Forward, Invoke, Known, Listing, Message, Relay, ToolCall, Upload
 from proxy.authorization.sources import Sources
 from proxy.decision import Allow, Deny
+from proxy.jsonrpc import Failure, Notification, Request, Response
+from proxy.jsonrpc import Message as McpMessage
+from proxy.mcp import Client as McpClient
+from proxy.mcp import Era, Rpc, Via
 from proxy.protection.placeholders import SHAPE
 from proxy.protection.requests import Requests
 from proxy.reasons import Reason
@@ -218,3 +222,51 @@ async def test_what_is_masked_in_a_request_is_counted(folder: Path) -> None:
     prepared = await rig.requests.prepared(ToolCall("file_write", arguments), CLIENT)
     assert isinstance(prepared, Allow)
     assert prepared.facts["masked"] == {"github-pat": 1}
+
+
+SPEAKER = McpClient(Era.LEGACY, "2025-11-25")
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+@pytest.mark.parametrize(
+    "message",
+    [
+        Request(1, "logging/setLevel", {"level": PATTERN}),
+        Notification("notifications/cancelled", {"reason": PATTERN}),
+        Response(1, {"content": {"text": PATTERN}}),
+        Response(1, Failure(-1, PATTERN)),
+    ],
+)
+async def test_a_secret_in_what_is_said_by_mcp_is_masked_or_refused(
+    folder: Path, message: McpMessage, *, refuses: bool
+) -> None:
+    rig = Rig.over(folder, outgoing(refuses=refuses))
+    prepared = await rig.requests.prepared(Rpc(message, SPEAKER), CLIENT)
+
+    if refuses:
+        assert prepared == Deny(Reason.SECRET_IN_REQUEST)
+        return
+    assert isinstance(prepared, Allow)
+    assert isinstance(prepared.value, Rpc)
+    assert PATTERN not in str(prepared.value.message)
+    assert "masked" in prepared.facts
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+async def test_a_secret_in_an_answer_to_a_server_is_one_of_the_call(
+    folder: Path, *, refuses: bool
+) -> None:
+    rig = Rig.over(folder, outgoing(refuses=refuses))
+    params: dict[str, Json] = {"name": "x", "inputResponses": {"a": {"content": {"b": PATTERN}}}}
+    call = ToolCall("ref.x", {"c": "d"}, via=Via(SPEAKER, Request(1, "tools/call", params)))
+    prepared = await rig.requests.prepared(call, CLIENT)
+
+    if refuses:
+        assert prepared == Deny(Reason.SECRET_IN_REQUEST)
+        return
+    assert isinstance(prepared, Allow)
+    assert isinstance(prepared.value, ToolCall)
+    assert prepared.value.via is not None
+    assert PATTERN not in str(prepared.value.via.request.params)
+    assert prepared.value.via.request.params["name"] == "x"
+    assert prepared.value.arguments == {"c": "d"}

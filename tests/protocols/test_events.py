@@ -13,7 +13,16 @@ from wire import until
 
 from proxy.decision import Denied, Malformed
 from proxy.exchange import Answer, Frame
-from proxy.protocols.events import RESULT, event, events, prefers_events
+from proxy.protocols.events import (
+    KEEP_ALIVE,
+    RESULT,
+    event,
+    events,
+    held,
+    is_events,
+    kept_alive,
+    prefers_events,
+)
 from proxy.protocols.problem import problem
 from proxy.reasons import Layer, Reason
 from proxy.values import Headers, Json
@@ -212,3 +221,89 @@ async def test_a_client_that_leaves_ends_the_waiting() -> None:
 
     assert waiting.cancelled()
     await until(lambda: slow.given_up)
+
+
+# Who is kept waiting, and by what
+
+
+async def written(answer: Answer) -> bytes:
+    return b"".join([piece async for piece in held().last(answer)])
+
+
+async def test_who_is_kept_waiting_sees_comments_and_then_one_event() -> None:
+    json_type = Headers((("Content-Type", "application/json"),))
+
+    assert held().headers.get("content-type") == "text/event-stream"
+    assert [held().beat(number) for number in (1, 2)] == [KEEP_ALIVE] * 2
+    assert read(await written(Answer(200, json_type, b'{"ok":true}'))) == [("result", {"ok": True})]
+    ((name, value),) = read(await written(refused(LOST)))
+    assert (name, value["code"]) == ("error", LOST.reason.code)
+
+
+async def test_who_is_kept_waiting_sees_events_as_they_are() -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"event: stdout\n"
+        yield b"data: {}\n\n"
+
+    whole = b"event: stdout\ndata: {}\n\n"
+    kind = Headers((("Content-Type", "text/event-stream; charset=utf-8"),))
+    assert await written(Answer(200, kind, pieces())) == whole
+    assert await written(Answer(200, kind, whole)) == whole
+
+
+@pytest.mark.parametrize(
+    ("kinds", "are"),
+    [
+        (["text/event-stream"], True),
+        (["Text/Event-Stream ; charset=utf-8"], True),
+        (["text/event-stream2"], False),
+        (["text/plain; text/event-stream"], False),
+        (["text/event-stream", "text/event-stream"], False),
+        ([], False),
+    ],
+)
+def test_events_are_what_says_so_once(kinds: list[str], *, are: bool) -> None:
+    assert is_events(Headers(tuple(("content-type", kind) for kind in kinds))) is are
+
+
+BEGUN = [
+    *(b"", b"data: 1\n\n", b"data: 1\r\n\r\n", b"data: 1\r\r", b"data: 1\n\r\n"),
+    *(b": comment\n\n", b"data: 1\r\r\n", b"data: 1\r\n\n"),
+]
+MIDDLE = [b"data: 1", b"data: 1\n", b"data: 1\r\n", b"data: 1\r", b"id: 7\r\ndata: 1\r\n", b"x"]
+
+
+@pytest.mark.parametrize("cut", [1, 2, 100])
+@pytest.mark.parametrize(
+    ("data", "beats"), [*((data, True) for data in BEGUN), *((data, False) for data in MIDDLE)]
+)
+async def test_silence_is_broken_between_events_and_never_in_one(
+    data: bytes, cut: int, *, beats: bool
+) -> None:
+    go = asyncio.Event()
+
+    async def frames() -> AsyncIterator[Frame]:
+        for at in range(0, len(data), cut):
+            yield Frame("body", data[at : at + cut])
+        await go.wait()
+        yield Frame("body", b"|end")
+
+    asyncio.get_running_loop().call_later(0.1, go.set)
+    seen = b"".join([piece async for piece in kept_alive(frames(), 0.02)])
+
+    head, middle, tail = seen.partition(KEEP_ALIVE)
+    assert seen.startswith(data)
+    assert seen.endswith(b"|end")
+    assert seen.replace(KEEP_ALIVE, b"") == data + b"|end"
+    assert (KEEP_ALIVE in seen) is beats, (head, middle, tail)
+
+
+async def test_events_that_break_off_do_not_look_whole() -> None:
+    async def frames() -> AsyncIterator[Frame]:
+        yield Frame("body", b"data: 1\n\n")
+        raise TimeoutError
+
+    pieces = kept_alive(frames())
+    assert await anext(pieces) == b"data: 1\n\n"
+    with pytest.raises(TimeoutError):
+        await anext(pieces)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.decision import Quota
-from proxy.exchange import Forwarded
+from proxy.origin import Forwarded
 from proxy.protocols.headers import downward, forwarded, outward, upward
 from proxy.values import Headers
 

@@ -52,6 +52,25 @@ CREATE INDEX letter_due ON letter (condition, due);
 CREATE INDEX letter_size ON letter (condition, size);
 CREATE INDEX letter_forget ON letter (forget) WHERE forget IS NOT NULL;
 """
+VERSION_3 = """
+CREATE TABLE ask (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, principal TEXT NOT NULL,
+                  tool TEXT NOT NULL, binding TEXT NOT NULL, detached INTEGER NOT NULL,
+                  created REAL NOT NULL, expires REAL NOT NULL, ends REAL NOT NULL,
+                  standing TEXT NOT NULL, decided_by TEXT NOT NULL,
+                  holder TEXT NOT NULL DEFAULT '', size INTEGER NOT NULL, answer BLOB,
+                  content BLOB NOT NULL) STRICT;
+CREATE INDEX ask_principal ON ask (principal, standing, ends, size);
+CREATE INDEX ask_binding ON ask (binding, standing);
+CREATE INDEX ask_ends ON ask (ends, standing);
+CREATE TABLE standing_grant (id TEXT PRIMARY KEY, principal TEXT NOT NULL, tool TEXT NOT NULL,
+                             granted_by TEXT NOT NULL, created REAL NOT NULL,
+                             expires REAL NOT NULL, boot TEXT NOT NULL) STRICT;
+CREATE INDEX standing_grant_expires ON standing_grant (expires);
+CREATE TABLE stop (id TEXT PRIMARY KEY, kind TEXT NOT NULL, target TEXT NOT NULL,
+                   why TEXT NOT NULL, stopped_by TEXT NOT NULL, since REAL NOT NULL,
+                   expires REAL) STRICT;
+CREATE INDEX stop_expires ON stop (expires) WHERE expires IS NOT NULL;
+"""
 
 
 @asynccontextmanager

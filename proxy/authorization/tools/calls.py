@@ -9,14 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from proxy.actions import Effect, ToolCall, release
-from proxy.authorization.tools.catalogue import Catalogue, Tool
+from proxy.authorization.tools.catalogue import Catalogue, Place, Tool
 from proxy.authorization.tools.dispatch import MAX_CALLS, MAX_DEPTH
 from proxy.authorization.tools.observation import Observation
 from proxy.authorization.tools.planner import Planner
 from proxy.authorization.tools.rules import reach
+from proxy.authorization.tools.served import is_meant
 from proxy.authorization.verdict import Asked, Permit, Verdict
 from proxy.config.patterns import any_covers
 from proxy.decision import Allow, Decision, Deny, Facts
+from proxy.mcp import Via
 from proxy.reasons import Reason
 from proxy.scope import Autonomy, Scope
 from proxy.values import Json
@@ -56,7 +58,7 @@ class ToolRules:
             return found
         level = self.level.at_most(scope.level)
         planner = self.planner.for_call(owner)
-        verdict = await self._judged(found.value, level, planner, approved=approved)
+        verdict = await self._judged(found.value, level, planner, call.via, approved=approved)
         if self.observation is None or level is not self.level:
             return verdict
         tools = [wanted.tool for wanted in found.value]
@@ -69,12 +71,29 @@ class ToolRules:
             "tools": [
                 {"name": tool.name, "effect": tool.effect, "description": tool.description}
                 for tool in self.tools.exact.values()
-                if _closed(tool, scope) is None and _beyond(tool, level) is None
+                if not tool.method and _is_there(tool, scope, level)
             ]
         }
 
+    def own(self, scope: Scope) -> tuple[Tool, ...]:
+        """Those of them that are no MCP server's."""
+        level = self.level.at_most(scope.level)
+        tools = (tool for tool in self.tools.exact.values() if tool.place is not Place.MCP)
+        return tuple(tool for tool in tools if _is_there(tool, scope, level))
+
+    def visible(self, name: str, scope: Scope) -> bool:
+        """Whether a tool of this name would not be refused for what it is."""
+        tool = self.tools.find(name)
+        return tool is not None and _is_there(tool, scope, self.level.at_most(scope.level))
+
     async def _judged(
-        self, calls: Sequence[_Wanted], level: Autonomy, planner: Planner, *, approved: bool
+        self,
+        calls: Sequence[_Wanted],
+        level: Autonomy,
+        planner: Planner,
+        via: Via | None,
+        *,
+        approved: bool,
     ) -> Verdict:
         if sum(map(_paths_in, calls)) > _MOST_PATHS and len(calls) > 1:
             return Deny(Reason.ARGUMENTS_INVALID)
@@ -83,7 +102,7 @@ class ToolRules:
         refused = refused or await _inner_refusal(planner, inner)
         if refused is not None:
             return refused
-        plan = await planner.plan(outer.tool, outer.arguments)
+        plan = await planner.plan(outer.tool, outer.arguments, via)
         if isinstance(plan, Deny):
             return plan
         tools = [wanted.tool for wanted in calls]
@@ -103,7 +122,7 @@ class ToolRules:
         This comes before any judgement, so that none can hide it where rules are only observed.
         """
         tool = self.tools.find(call.tool)
-        if tool is None:
+        if tool is None or not is_meant(tool, call.via):
             return Deny(Reason.TOOL_UNKNOWN, call.tool, Facts(rule="tools"))
         refused = _closed(tool, scope)
         if refused is not None:
@@ -180,6 +199,11 @@ async def _inner_refusal(planner: Planner, calls: Iterable[_Wanted]) -> Deny | N
             return refused
         await asyncio.sleep(0)  # each may cost milliseconds, and there may be many
     return None
+
+
+def _is_there(tool: Tool, scope: Scope, level: Autonomy) -> bool:
+    """Whether nothing stands against calling a tool as such."""
+    return _closed(tool, scope) is None and _beyond(tool, level) is None
 
 
 def _closed(tool: Tool, scope: Scope) -> Deny | None:

@@ -6,100 +6,83 @@ of the upstream exist, for it knows them by name, and says more of others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any, cast
 
 from proxy.actions import Effect
 from proxy.authorization.tools.dispatch import Dispatch
 from proxy.authorization.tools.rules import Rule
-from proxy.config.entries import Approval, DispatchConfig
+from proxy.authorization.tools.tool import (
+    BUILT_IN,
+    DEFAULT_SECONDS,
+    FILE_LIST,
+    FILE_READ,
+    FILE_WRITE,
+    SHELL,
+    Place,
+    Served,
+    Tool,
+)
+from proxy.config.entries import MCP, Approval, DispatchConfig
+from proxy.config.mcp import McpServerConfig
 from proxy.config.model import ToolConfig
-from proxy.config.patterns import closest_last, covers, is_name, is_pattern, merged
+from proxy.config.patterns import (
+    closest_last,
+    covers,
+    is_name,
+    is_pattern,
+    is_plain,
+    merged,
+    server_of,
+)
 from proxy.config.presets import Preset, entries
 from proxy.config.rules import RuleConfig
+from proxy.config.served import is_method
 from proxy.config.tools import BUILT_IN as OVERRIDABLE
 from proxy.config.tools import RESERVED
 from proxy.config.wrappers import is_wrapper
+from proxy.mcp import Group
+from proxy.protocols.mcp.methods import ASKED, METHODS
 
-DEFAULT_SECONDS = 60.0
+__all__ = [
+    "BUILT_IN",
+    "FILE_LIST",
+    "FILE_READ",
+    "FILE_WRITE",
+    "SHELL",
+    "Catalogue",
+    "Place",
+    "Served",
+    "Tool",
+    "catalogue",
+]
+
+_PLACES = frozenset({"sandbox", "upstream"})
 _STRICTEST_FIRST: tuple[Approval, ...] = ("deny", "ask", "auto")
 
 
-class Place(StrEnum):
-    """Where a tool's work is done."""
+_BY_PATTERN = frozenset({Place.UPSTREAM, Place.MCP})
 
-    SANDBOX = "sandbox"
-    WORKSPACE = "workspace"
-    UPSTREAM = "upstream"
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """One tool.
-
-    `command` names the argument with a command line, `paths` and `urls` those with paths and URLs,
-    a `?` at the end of those that may be missing. `unjudged`: its command line is not looked at.
-    `approval` was said by the entry `ruled_by`. `opaque`: it calls others, and nobody said how.
-    """
-
-    name: str
-    effect: Effect
-    place: Place
-    command: str | None = None
-    paths: tuple[str, ...] = ()
-    seconds: float = DEFAULT_SECONDS
-    path: str = ""
-    description: str = ""
-    urls: tuple[str, ...] = ()
-    unjudged: bool = False
-    rules: tuple[Rule, ...] = ()
-    approval: Approval | None = None
-    ruled_by: str = ""
-    rate: int | None = None
-    dispatch: Dispatch | None = None
-    opaque: bool = False
-
-
-SHELL = Tool(
-    "shell",
-    Effect.EXECUTE,
-    Place.SANDBOX,
-    command="command",
-    description="Run a command in a fresh sandbox: {command, stdin?, timeout_secs?}.",
-)
-FILE_READ = Tool(
-    "file_read",
-    Effect.READ,
-    Place.WORKSPACE,
-    paths=("path",),
-    description="The text of a file in the workspace: {path}.",
-)
-FILE_WRITE = Tool(
-    "file_write",
-    Effect.WRITE,
-    Place.WORKSPACE,
-    paths=("path",),
-    description="Replace a file in the workspace: {path, content}.",
-)
-FILE_LIST = Tool(
-    "file_list",
-    Effect.READ,
-    Place.WORKSPACE,
-    paths=("path",),
-    description="The entries of a folder in the workspace: {path}.",
-)
-BUILT_IN = {tool.name: tool for tool in (SHELL, FILE_READ, FILE_WRITE, FILE_LIST)}
 
 Fields = Mapping[str, Any]  # the fields of a ToolConfig, those that were given
 Table = Mapping[str, Mapping[str, object]]  # by the key of their entry
 
 
 class Catalogue:
-    """Every tool by its policy name: `exact` those with an entry of their own."""
+    """Every tool by its policy name: `exact` those with an entry of their own.
 
-    def __init__(self, exact: Iterable[Tool], table: Table | None = None) -> None:
+    `servers`: the MCP servers, by the names that the names of their tools begin with.
+    """
+
+    def __init__(
+        self,
+        exact: Iterable[Tool],
+        table: Table | None = None,
+        servers: Mapping[str, Served] | None = None,
+    ) -> None:
         self.exact = {tool.name: tool for tool in exact}
+        self.servers = servers or {}
+        self._spelled = {name.lower() for name in self.servers}
         self._table = table or {}
         self._taken = {name.lower() for name in self.exact}
         self._denied = [key for key, said in self._table.items() if _is_denied(said)]
@@ -113,23 +96,45 @@ class Catalogue:
         known = self.exact.get(name)
         if known is not None or name == RESERVED or not is_name(name) or self._is_disguised(name):
             return known
-        tool = _tool(name, self._table)
-        return tool if tool is not None and tool.place is Place.UPSTREAM else None
+        tool = _tool(name, self._table, self.servers)
+        return tool if tool is not None and tool.place in _BY_PATTERN else None
 
     def _is_disguised(self, name: str) -> bool:
         spelled = name.lower()
+        if self._is_of_a_server(name):
+            return True
         if spelled in self._taken or spelled == RESERVED:
             return True
         return any(covers(key.lower(), spelled) and not covers(key, name) for key in self._denied)
 
+    def _is_of_a_server(self, name: str) -> bool:
+        """Whether a name is a server's in another spelling: `GitHub.get_me`, `github__get_me`.
 
-def catalogue(sections: Mapping[str, ToolConfig], presets: Iterable[Preset] = ()) -> Catalogue:
-    """The tools that are built in, those of `presets`, and those that `sections` declare."""
-    table = entries(sections, presets)
+        What is behind us may know its servers by the same names, and no rule would be found.
+        """
+        parts = (name.partition(joined) for joined in (".", "__"))
+        heads = {head.lower() for head, joined, _ in parts if joined}
+        return not heads.isdisjoint(self._spelled) and server_of(name, self.servers) is None
+
+
+def catalogue(
+    sections: Mapping[str, ToolConfig],
+    presets: Iterable[Preset] = (),
+    mcp_servers: Mapping[str, McpServerConfig] | None = None,
+) -> Catalogue:
+    """The tools that are built in, those of `presets`, and those that `sections` declare.
+
+    With those of MCP servers, as far as entries speak about them.
+    """
+    servers = {
+        name: Served(server.groups, server.timeout_secs)
+        for name, server in (mcp_servers or {}).items()
+    }
+    table = entries(sections, presets, servers)
     built_in = [_overridden(tool, table) for tool in BUILT_IN.values()]
     names = [key for key in table if not is_pattern(key) and key not in BUILT_IN]
-    declared = [tool for name in names if (tool := _tool(name, table)) is not None]
-    return Catalogue([*built_in, *declared], table)
+    declared = [tool for name in names if (tool := _tool(name, table, servers)) is not None]
+    return Catalogue([*built_in, *declared], table, servers)
 
 
 def _is_denied(said: Mapping[str, object]) -> bool:
@@ -148,25 +153,71 @@ def _overridden(tool: Tool, table: Table) -> Tool:
     )
 
 
-def _tool(name: str, table: Table) -> Tool | None:
+def _tool(name: str, table: Table, servers: Mapping[str, Served]) -> Tool | None:
     keys = closest_last(table, name)
     fields: Fields = merged(keys, table)
-    if "effect" not in fields or "backend" not in fields:
+    server = server_of(name, servers)
+    if server is not None and is_method(name, servers):
+        return _method(name, servers[server], fields, keys, table)
+    if server is not None and name.partition(".")[2] in METHODS:
+        return None
+    place = _place(name, server, fields)
+    if "effect" not in fields or place is None:
         return None
     tool = Tool(
         name,
         fields["effect"],
-        Place(fields["backend"]),
+        place,
         command=fields.get("command"),
         paths=fields.get("paths", ()),
-        seconds=fields.get("timeout_secs", DEFAULT_SECONDS),
+        seconds=_seconds(server, fields, servers),
         path=fields.get("path", f"/tools/{name}"),
         description=fields.get("description", ""),
         urls=fields.get("urls", ()),
         opaque=is_wrapper(name) and "dispatch" not in fields,
+        server=server or "",
+        remote=name.partition(".")[2] if server else "",
+        tasks=server is not None and Group.TASKS in servers[server].allow,
     )
     ruled = _ruled(tool, fields, keys, table)
     return replace(ruled, dispatch=_dispatch(fields.get("dispatch"), ruled))
+
+
+def _place(name: str, server: str | None, fields: Fields) -> Place | None:
+    """Where the tool is. A name that a path cannot hold is only a tool's of an MCP server."""
+    backend = fields.get("backend")
+    if server is not None:
+        return Place.MCP if backend == f"{MCP}{server}" else None
+    return Place(backend) if backend in _PLACES and is_plain(name) else None
+
+
+def _seconds(server: str | None, fields: Fields, servers: Mapping[str, Served]) -> float:
+    usual = DEFAULT_SECONDS if server is None else servers[server].seconds
+    return float(fields.get("timeout_secs", usual))
+
+
+def _method(
+    name: str, server: Served, fields: Fields, keys: Sequence[str], table: Table
+) -> Tool | None:
+    """A method of a server that may be used for it; it does what it does, whatever is said."""
+    own, _, remote = name.partition(".")
+    said = METHODS.get(remote)
+    group = said.group if said else ASKED.get(remote)
+    if group not in server.allow:
+        return None
+    tool = Tool(
+        name,
+        Effect.WRITE if said and said.acts else Effect.READ,
+        Place.MCP,
+        seconds=fields.get("timeout_secs", server.seconds),
+        description=fields.get("description", ""),
+        server=own,
+        remote=remote,
+        method=True,
+    )
+    ruled = _ruled(tool, fields, keys, table)
+    # To be in `allow` is the operator's word for it, as long as no entry says another.
+    return replace(ruled, approval=ruled.approval or "auto", unjudged=False)
 
 
 def _ruled(tool: Tool, fields: Fields, keys: Sequence[str], table: Table) -> Tool:

@@ -7,7 +7,7 @@ the tool does not take is refused, for it would mean something to somebody else.
 import asyncio
 import shlex
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from proxy.actions import (
@@ -26,9 +26,13 @@ from proxy.authorization.paths.workspace import Workspace
 from proxy.authorization.refusals import refuse
 from proxy.authorization.shell.parser import MAX_LINE
 from proxy.authorization.tools.catalogue import FILE_LIST, FILE_READ, Place, Tool
+from proxy.authorization.tools.definitions import Definitions, Unchecked
+from proxy.authorization.tools.invoked import invoked
 from proxy.authorization.tools.rules import ABSENT, MOST_PATHS, reach
+from proxy.authorization.tools.served import refusal, sent
 from proxy.authorization.urls.policy import UrlPolicy
 from proxy.decision import Allow, Decision, Deny, Facts
+from proxy.mcp import McpCall, Via
 from proxy.reasons import Reason
 from proxy.values import Json
 
@@ -42,7 +46,8 @@ class Planner:
     """The rules on arguments. `workspace` is None where the folder does not exist.
 
     `shell` is the sandbox's own, for lines that nobody judges. `mounted`: the sandbox has the
-    workspace at MOUNT, and not where it is on this machine.
+    workspace at MOUNT, and not where it is on this machine. `definitions`: of MCP servers' tools.
+    `openclaw`: the agent is one, and its tools are called as it takes them.
     """
 
     lines: LineJudge
@@ -50,12 +55,16 @@ class Planner:
     urls: UrlPolicy
     shell: str = "sh"
     mounted: bool = True
+    definitions: Definitions = field(default_factory=Unchecked)
+    openclaw: bool = False
 
     def for_call(self, owner: str) -> "Planner":
         """The same rules, for one call of `owner` and those that it stands for."""
         return replace(self, urls=self.urls.for_call(owner))
 
-    async def plan(self, tool: Tool, arguments: Mapping[str, Json]) -> Decision[Plan]:
+    async def plan(
+        self, tool: Tool, arguments: Mapping[str, Json], via: Via | None = None
+    ) -> Decision[Plan]:
         """What calling `tool` would do. A plan with an open file must be closed."""
         match tool.place:
             case Place.SANDBOX:
@@ -64,6 +73,8 @@ class Planner:
                 return self._file(tool, arguments)
             case Place.UPSTREAM:
                 return await self._invoke(tool, arguments)
+            case Place.MCP:
+                return await self._served(tool, arguments, via)
         assert_never(tool.place)
 
     async def check(self, tool: Tool, arguments: Mapping[str, Json]) -> Deny | None:
@@ -127,7 +138,33 @@ class Planner:
         return _opened(self.workspace.place(path), path, lambda file: FileWrite(file, text))
 
     async def _invoke(self, tool: Tool, arguments: Mapping[str, Json]) -> Decision[Plan]:
-        """A call of the agent's own tool: its marked arguments are judged here, not opened.
+        """A call of the agent's own tool."""
+        judged = await self._judged(tool, arguments)
+        if isinstance(judged, Deny):
+            return judged
+        plan = Invoke(tool.path, judged.value, tool.seconds)
+        if self.openclaw:
+            return invoked(plan, tool.name, judged.facts)
+        return Allow(plan, judged.facts)
+
+    async def _served(
+        self, tool: Tool, arguments: Mapping[str, Json], via: Via | None
+    ) -> Decision[Plan]:
+        """A call of a tool of an MCP server, which is asked only about what may be called."""
+        judged = await self._judged(tool, arguments)
+        if isinstance(judged, Deny):
+            return judged
+        refused = await refusal(tool, via, self.definitions)
+        if refused is not None:
+            return refused
+        request = sent(tool, judged.value, via)
+        client = None if via is None else via.client
+        return Allow(McpCall(tool.server, request, tool.seconds, client), judged.facts)
+
+    async def _judged(
+        self, tool: Tool, arguments: Mapping[str, Json]
+    ) -> Decision[Mapping[str, Json]]:
+        """The arguments for a tool that is elsewhere: those that are marked are judged, not opened.
 
         A plain command goes up as the vector that was judged, quoted so that any shell reads just
         that; any other goes up as it is.
@@ -142,7 +179,7 @@ class Planner:
                 arguments = {**arguments, tool.command: shlex.join(line.value.argv)}
         refused = await self._refused_path(tool, arguments)
         refused = refused or await self._refused_url(tool, arguments)
-        return refused or Allow(Invoke(tool.path, arguments, tool.seconds), facts)
+        return refused or Allow(arguments, facts)
 
     async def _refused_path(self, tool: Tool, arguments: Mapping[str, Json]) -> Deny | None:
         writes = tool.effect is not Effect.READ

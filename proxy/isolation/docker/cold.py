@@ -11,28 +11,32 @@ from proxy.actions import Command
 from proxy.isolation.docker.attachment import Attachment
 from proxy.isolation.docker.container import Profile, container
 from proxy.isolation.docker.engine import Creation, Engine, refused, telling
-from proxy.isolation.run import Job
+from proxy.isolation.run import Talk
 
 T = TypeVar("T")
 
 
 class ColdJob:
-    """`Job` for a container of its own."""
+    """`Job` for a container of its own; with `talks`, what it reads is said bit by bit."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         engine: Engine,
         profile: Profile,
         plan: Command,
         env: Mapping[str, str],
         request_id: str,
+        *,
+        talks: bool = False,
     ) -> None:
         self.begun = False
         self._engine = engine
         self._mount = profile.mount
         self._stdin = plan.stdin
+        self._takes = talks or bool(plan.stdin)
+        self._talks = talks
         self._body = container(
-            profile, plan.argv, engine.labels(request_id), env=env, stdin=bool(plan.stdin)
+            profile, plan.argv, engine.labels(request_id), env=env, stdin=self._takes
         )
         self._creation: Creation | None = None
         self._container: DockerContainer | None = None
@@ -48,14 +52,19 @@ class ColdJob:
         self._container = await self._creation.made()
         self._mount.check()
         self._output = await Attachment.to(self._container, stdin=False)
-        if self._stdin:
+        if self._takes:
             self._input = await Attachment.to(self._container, stdin=True, output=False)
         await self._begin(self._container)
         # Asked for now: an engine that is restarted does not come to the end of this answer, and
         # the output, which then breaks off, is not taken for whole.
         self._exit = self._do_beside(_exit_code(self._container))
-        if self._input is not None:
+        if self._input is not None and not self._talks:
             self._do_beside(self._input.feed(self._stdin))
+
+    async def say(self, data: bytes) -> None:
+        """Write to its standard input, which stays open."""
+        assert self._input is not None
+        await self._input.write(data)
 
     async def _begin(self, made: DockerContainer) -> None:
         """Start the command. Only an answer of the engine's says that it has not been started."""
@@ -109,4 +118,4 @@ async def _exit_code(sandbox: DockerContainer) -> int:
     return int((await sandbox.wait())["StatusCode"])
 
 
-_: type[Job] = ColdJob
+_: type[Talk] = ColdJob

@@ -10,7 +10,7 @@ from proxy.isolation.docker.engine import Engine
 from proxy.isolation.docker.pool import Pools
 from proxy.isolation.docker.supervisor import frame
 from proxy.isolation.docker.warm import WarmJob
-from proxy.isolation.run import Job, Runtime
+from proxy.isolation.run import Job, Runtime, Talk
 
 
 class DockerRuntime:
@@ -57,6 +57,11 @@ class DockerRuntime:
             return None if taken is None else WarmJob(taken, line, nonce, plan.stdin)
 
         return PooledJob(warm, cold)
+
+    def talk(self, plan: Command, tool: str, request_id: str) -> Talk:
+        """A job in a container of its own, which is spoken with."""
+        profile, env = self._profiles[tool], self._envs.get(tool, {})
+        return ColdJob(self._engine, profile, plan, env, request_id, talks=True)
 
     async def missing(self) -> str | None:
         """What the engine lacks."""

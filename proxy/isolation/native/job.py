@@ -6,16 +6,22 @@ from collections.abc import AsyncIterator, Callable
 from proxy.isolation.native.order import Order
 from proxy.isolation.native.supervisor_process import SupervisorProcess
 from proxy.isolation.native.supervisors import SupervisorPool
-from proxy.isolation.run import Job
+from proxy.isolation.run import Talk
 
 _KILLED = 128  # exit codes from here on tell of a signal
 
 
 class NativeJob:
-    """`Job` for a process of this machine. `order`: the one to give to a supervisor."""
+    """`Job` for a process of this machine.
+
+    `order`: the one to give to a supervisor. `stdin`: all that it reads; None: it is spoken with.
+    """
 
     def __init__(
-        self, supervisors: SupervisorPool, order: Callable[[SupervisorProcess], Order], stdin: bytes
+        self,
+        supervisors: SupervisorPool,
+        order: Callable[[SupervisorProcess], Order],
+        stdin: bytes | None,
     ) -> None:
         self.begun = False
         self._supervisors = supervisors
@@ -32,7 +38,13 @@ class NativeJob:
         self._tells = order.tells
         self.begun = True
         await self._supervisor.obey(order)
-        self._feeding = asyncio.create_task(self._supervisor.feed(self._stdin))
+        if self._stdin is not None:
+            self._feeding = asyncio.create_task(self._supervisor.feed(self._stdin))
+
+    async def say(self, data: bytes) -> None:
+        """Write to its standard input, which stays open."""
+        assert self._supervisor is not None
+        await self._supervisor.say(data)
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         """What it writes."""
@@ -67,4 +79,4 @@ class NativeJob:
             await self._supervisors.release(self._supervisor)
 
 
-_: type[Job] = NativeJob
+_: type[Talk] = NativeJob

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from proxy.actions import Command
 from proxy.isolation.native.job import NativeJob
@@ -11,7 +11,7 @@ from proxy.isolation.native.levels import Ground, Level, Request, build_order
 from proxy.isolation.native.order import Order
 from proxy.isolation.native.supervisor_process import SupervisorProcess
 from proxy.isolation.native.supervisors import SupervisorPool
-from proxy.isolation.run import Job, Runtime
+from proxy.isolation.run import Job, Runtime, Talk
 
 
 class NativeRuntime:
@@ -37,13 +37,20 @@ class NativeRuntime:
 
     def job(self, plan: Command, tool: str, request_id: str) -> Job:  # noqa: ARG002 - see Runtime
         """A job with the environment of the tool."""
+        return NativeJob(self._supervisors, self._order(plan, tool), plan.stdin)
+
+    def talk(self, plan: Command, tool: str, request_id: str) -> Talk:  # noqa: ARG002
+        """The same, which is spoken with."""
+        return NativeJob(self._supervisors, self._order(plan, tool), None)
+
+    def _order(self, plan: Command, tool: str) -> Callable[[SupervisorProcess], Order]:
         env = self._envs.get(tool, {})
 
         def order(supervisor: SupervisorProcess) -> Order:
             request = Request(plan, env, supervisor.name)
             return build_order(self._level, self._ground, request, supervisor.control)
 
-        return NativeJob(self._supervisors, order, plan.stdin)
+        return order
 
     async def missing(self) -> str | None:
         """What has vanished since the probe."""

@@ -85,6 +85,12 @@ class SupervisorProcess:
             await self._program.stdin.drain()
         self._program.stdin.close()
 
+    async def say(self, data: bytes) -> None:
+        """Write to the standard input, as fast as it is taken."""
+        assert self._program.stdin is not None
+        self._program.stdin.write(data)
+        await self._program.stdin.drain()
+
     async def pieces(self) -> AsyncIterator[tuple[int, bytes]]:
         """What is written to each stream, no faster than it is taken, to the end of both."""
         readers = dict(zip((STDOUT, STDERR), self._streams(), strict=True))

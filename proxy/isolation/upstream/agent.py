@@ -4,7 +4,7 @@ Nothing of the connection to the client reaches the agent but what `headers.upwa
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import aiohttp
@@ -12,11 +12,14 @@ from yarl import URL
 
 from proxy.actions import Invoke, Relay, Upload
 from proxy.decision import Allow, Decision, Deny, Facts
-from proxy.exchange import Content, Document, Grant, Stream
+from proxy.exchange import Content, Grant, Stream
 from proxy.isolation.executor import Backend
-from proxy.isolation.upstream.answers import bounded, frames, inspectable, result
+from proxy.isolation.upstream.answers import bounded, frames, inspectable, result, watched
+from proxy.isolation.upstream.guarded import guarded
+from proxy.isolation.upstream.invoked import body_of, told
 from proxy.isolation.upstream.session import Call, Limits, Session
 from proxy.isolation.upstream.sockets import offer, opened
+from proxy.protocols.events import is_events
 from proxy.protocols.headers import downward, forwarded, upward
 from proxy.protocols.strict_json import dumps
 from proxy.reasons import Reason
@@ -24,14 +27,28 @@ from proxy.values import Headers
 
 _PROBE_SECONDS = 3.0
 _JSON = Headers((("Content-Type", "application/json"),))
+Attest = Callable[[Grant], Mapping[str, str]]
+
+
+def nothing_attested(_grant: Grant) -> Mapping[str, str]:
+    """Most agents are told no more than all are."""
+    return {}
 
 
 class Upstream:
-    """`Backend` for what the agent does itself. `own` are the configured headers for it."""
+    """`Backend` for what the agent does itself. `own` are the configured headers for it.
+
+    `attest`: what it is told of who asks, beside what every agent is.
+    """
 
     def __init__(
-        self, url: str | None, own: Mapping[str, str], limits: Limits | None = None
+        self,
+        url: str | None,
+        own: Mapping[str, str],
+        limits: Limits | None = None,
+        attest: Attest = nothing_attested,
     ) -> None:
+        self._attest = attest
         self._url = url.rstrip("/") if url else None
         self._own = own
         self._limits = limits or Limits()
@@ -62,7 +79,7 @@ class Upstream:
 
     async def _invoke(self, plan: Invoke, grant: Grant) -> Decision[Content]:
         """A tool of the agent's: 2xx is a result, anything else is the agent's refusal."""
-        body = dumps({"arguments": plan.arguments})
+        body = dumps(body_of(plan))
         call = Call("POST", plan.path, self._upward(_JSON, grant), body, plan.before)
         answer = await self._session.send(call, None)
         if isinstance(answer, Deny):
@@ -76,7 +93,7 @@ class Upstream:
             data = await bounded(response)
             if data is None:
                 return Deny(Reason.UPSTREAM_UNREADABLE, "too large", facts)
-        return Allow(Document(result(data, response.content_type)), facts)
+        return told(plan, result(data, response.content_type), facts)
 
     async def _relay(self, plan: Relay, grant: Grant) -> Decision[Content]:
         """A route of the agent's: its answer with its own status, as it comes."""
@@ -94,12 +111,14 @@ class Upstream:
         if asked is not None and response.status == HTTPStatus.SWITCHING_PROTOCOLS:
             socket = opened(response, asked)
             if socket is not None:
+                socket = socket if plan.guard is None else guarded(socket, plan.guard)
                 return Allow(socket, Facts(upstream_status=response.status))
         if not inspectable(response):
             response.close()
             return Deny(Reason.UPSTREAM_UNREADABLE, facts=facts)
-        pieces = frames(response, limits.idle, deadline)
         fields = downward(Headers(tuple(response.headers.items())))
+        idle = None if is_events(fields) and watched(response) else limits.idle
+        pieces = frames(response, idle, deadline)
         return Allow(Stream(response.status, fields, pieces, release=response.close), facts)
 
     def _upward(
@@ -109,6 +128,7 @@ class Upstream:
         own = {
             **forwarded(peer.forwarded if peer else None),
             **self._own,
+            **self._attest(grant),
             "Accept-Encoding": "identity",
             "X-Request-ID": grant.request_id,
             "X-Sidegate-Principal": grant.principal.id,

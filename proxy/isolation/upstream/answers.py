@@ -6,6 +6,7 @@ the connection is the end (RFC 9112 section 6.3), a connection that is closed in
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -21,6 +22,8 @@ _MAX_RESULT = 4 << 20
 _CHUNK = 65536
 # No header holds a control (RFC 9110 5.5), and what is no UTF-8 cannot be passed on in it.
 _UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+# Asked after a minute of silence, four times.
+_ALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 _READABLE = frozenset({"", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1"})
 
 
@@ -70,6 +73,22 @@ def result(data: bytes, content_type: str) -> Json:
         except Malformed:
             pass
     return {"text": data.decode("utf-8", "replace")}
+
+
+def watched(response: aiohttp.ClientResponse) -> bool:
+    """Let the kernel ask, of an upstream that may be silent for hours, whether it is there at all.
+
+    False where nobody can: the answer is there whole, or the connection gone. One that is lost is
+    then found to be so within some two minutes (tcp(7)).
+    """
+    transport = response.connection.transport if response.connection is not None else None
+    ends = transport.get_extra_info("socket") if transport is not None else None
+    if ends is None:
+        return False
+    ends.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _ALIVE:
+        ends.setsockopt(socket.IPPROTO_TCP, option, value)
+    return True
 
 
 async def frames(

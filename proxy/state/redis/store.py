@@ -11,12 +11,14 @@ from proxy.decision import ConfigError
 from proxy.seal import Seal
 from proxy.state.approvals import Asks, StandingGrants, Stops
 from proxy.state.letters import Inbox
+from proxy.state.pins import Pins
 from proxy.state.redis.asks import RedisAsks
 from proxy.state.redis.codes import RedisCodes
 from proxy.state.redis.connection import Connection, reading, text
 from proxy.state.redis.inbox import RedisInbox
 from proxy.state.redis.limits import RedisBuckets
 from proxy.state.redis.memory import RedisOnce, RedisReplays
+from proxy.state.redis.pins import RedisPins
 from proxy.state.redis.rulings import RedisGrants, RedisStops
 from proxy.state.redis.tokens import RedisLinks, RedisTokens
 from proxy.state.store import Codes, Links, Once, Replays, Store, Tokens
@@ -61,6 +63,7 @@ class RedisStore:
         self.asks: Asks = RedisAsks(connection)
         self.grants: StandingGrants = RedisGrants(connection)
         self.stops: Stops = RedisStops(connection)
+        self.pins: Pins = RedisPins(connection)
         self.buckets = RedisBuckets(connection)
 
     @classmethod

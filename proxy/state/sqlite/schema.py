@@ -69,6 +69,14 @@ CREATE TABLE stop (id TEXT PRIMARY KEY, kind TEXT NOT NULL, target TEXT NOT NULL
 CREATE INDEX stop_expires ON stop (expires) WHERE expires IS NOT NULL;
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4 = """
+CREATE TABLE pin (number INTEGER PRIMARY KEY, server TEXT NOT NULL, tool TEXT NOT NULL,
+                  digest TEXT NOT NULL, note TEXT NOT NULL, seen REAL NOT NULL, accepted REAL,
+                  size INTEGER NOT NULL, content BLOB NOT NULL,
+                  UNIQUE (server, tool, digest)) STRICT;
+CREATE INDEX pin_size ON pin (server, tool, size);
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """The step from each version to the next; version 0 is an empty file."""
 VERSION = len(MIGRATIONS)

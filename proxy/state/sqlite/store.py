@@ -3,11 +3,13 @@
 from proxy.seal import Seal
 from proxy.state.approvals import Asks, StandingGrants, Stops
 from proxy.state.letters import Inbox
+from proxy.state.pins import Pins
 from proxy.state.sqlite.asks import SqliteAsks
 from proxy.state.sqlite.codes import SqliteCodes
 from proxy.state.sqlite.file import Connection, StateFile, inspect
 from proxy.state.sqlite.inbox import SqliteInbox
 from proxy.state.sqlite.memory import SqliteOnce, SqliteReplays
+from proxy.state.sqlite.pins import SqlitePins
 from proxy.state.sqlite.rulings import SqliteGrants, SqliteStops
 from proxy.state.sqlite.tokens import SqliteLinks, SqliteTokens
 from proxy.state.store import Codes, Links, Once, Replays, Store, Tokens
@@ -37,6 +39,7 @@ class SqliteStore:
         self.asks: Asks = SqliteAsks(self._file)
         self.grants: StandingGrants = SqliteGrants(self._file)
         self.stops: Stops = SqliteStops(self._file)
+        self.pins: Pins = SqlitePins(self._file)
 
     @property
     def instance(self) -> str:

@@ -14,9 +14,10 @@ from wire import OK, Agent, Received, Step, agent, until
 
 from proxy.actions import Invoke, Relay
 from proxy.decision import Allow, Decision, Deny
-from proxy.exchange import Content, Document, Forwarded, Peer, Stream
+from proxy.exchange import Content, Document, Peer, Stream
 from proxy.isolation.upstream import Upstream
 from proxy.isolation.upstream.session import Limits
+from proxy.origin import Forwarded
 from proxy.reasons import Reason
 from proxy.values import Headers
 
@@ -774,6 +775,44 @@ async def test_an_answer_that_does_not_end_in_its_time_breaks_off(limits: Limits
 
         stream.release()
         await until(lambda: double.left == 1)
+        await backend.aclose()
+
+
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+
+
+async def test_events_may_be_silent_for_hours() -> None:
+    async with agent(EVENTS, b"data: 1\n\n", 0.6, b"data: 2\n\n") as double:
+        backend = Upstream(double.url, {}, Limits(idle=0.1))
+        stream = await stream_of(backend, relay())
+
+        assert await drained(stream) == b"data: 1\n\ndata: 2\n\n"
+        await backend.aclose()
+
+
+async def test_events_end_with_the_time_of_the_whole() -> None:
+    async with agent(EVENTS, b"data: 1\n\n", 5.0) as double:
+        backend = Upstream(double.url, {}, Limits(idle=0.1, total=0.4))
+        stream = await stream_of(backend, relay())
+
+        with pytest.raises(TimeoutError):
+            await drained(stream)
+        stream.release()
+        await backend.aclose()
+
+
+@pytest.mark.parametrize(
+    "kind", [b"text/event-stream2", b"text/plain; text/event-stream", b"application/x-ndjson"]
+)
+async def test_what_only_looks_like_events_is_held_to_the_limit(kind: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: " + kind + b"\r\n\r\n"
+    async with agent(head, b"data: 1\n\n", 5.0) as double:
+        backend = Upstream(double.url, {}, Limits(idle=0.1))
+        stream = await stream_of(backend, relay())
+
+        with pytest.raises(TimeoutError):
+            await drained(stream)
+        stream.release()
         await backend.aclose()
 
 

@@ -1,6 +1,7 @@
 """What of an answer is passed on, and when its end is its end."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -8,7 +9,7 @@ import aiohttp
 import pytest
 from raw_agent import Line, raw_agent
 
-from proxy.isolation.upstream.answers import bounded, frames, inspectable, result
+from proxy.isolation.upstream.answers import bounded, frames, inspectable, result, watched
 from proxy.isolation.upstream.session import Call, Limits, Session
 from proxy.values import Headers
 
@@ -209,3 +210,24 @@ async def test_without_limits_nobody_is_late(answered: Answered) -> None:
     response = await answered(head("Content-Length: 4"), 0.3, b"late")
 
     assert await drained(response, None) == b"late"
+
+
+async def test_whether_a_silent_agent_is_there_is_for_the_kernel_to_ask(answered: Answered) -> None:
+    response = await answered(head("Content-Type: text/event-stream"), 0.2)
+    assert response.connection is not None
+    assert response.connection.transport is not None
+    ends = response.connection.transport.get_extra_info("socket")
+
+    assert watched(response)
+    assert ends.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    idle, interval, count = (
+        ends.getsockopt(socket.IPPROTO_TCP, option)
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    )
+    assert idle + interval * count <= 120
+
+
+async def test_of_an_answer_that_is_there_whole_nothing_is_asked(answered: Answered) -> None:
+    response = await answered(head("Content-Type: text/event-stream", "Content-Length: 0"))
+
+    assert not watched(response)

@@ -8,11 +8,22 @@ from pathlib import Path
 import pytest
 from disks import full, grow
 from state.backends import SEAL
-from state.files import VERSION_1, VERSION_2, content, count, database, everything, opened, rows
+from state.files import (
+    VERSION_1,
+    VERSION_2,
+    VERSION_3,
+    content,
+    count,
+    database,
+    everything,
+    opened,
+    rows,
+)
 
 from proxy.exchange import Role
 from proxy.scope import UNBOUND
 from proxy.state.approvals import Ask
+from proxy.state.pins import Seen
 from proxy.state.sqlite.schema import MIGRATIONS, VERSION
 from proxy.state.sqlite.store import SqliteStore, fingerprint_of
 from proxy.state.store import LOCKOUT_SECONDS, Redeemed, TokenRecord
@@ -57,11 +68,11 @@ def tables(path: Path) -> list[tuple[object, ...]]:
 
 
 def test_version_is_the_number_of_steps() -> None:
-    assert len(MIGRATIONS) == VERSION == 3
+    assert len(MIGRATIONS) == VERSION == 4
 
 
 def test_earlier_versions_are_as_they_were_released() -> None:
-    assert MIGRATIONS[:2] == (VERSION_1, VERSION_2)
+    assert MIGRATIONS[:3] == (VERSION_1, VERSION_2, VERSION_3)
 
 
 @pytest.mark.parametrize("journal", ["WAL", "DELETE"])
@@ -75,7 +86,7 @@ async def test_tokens_instance_and_lockouts_of_version_1_stay(journal: str, path
         assert await redeem(store, "locked") is Redeemed.LOCKED
         assert await redeem(store, "four") is Redeemed.WRONG
         assert await redeem(store, "four") is Redeemed.LOCKED
-    assert rows(path, "PRAGMA user_version") == [(3,)]
+    assert rows(path, "PRAGMA user_version") == [(4,)]
 
 
 async def test_code_of_version_1_is_void_and_its_key_is_in_no_file(path: Path) -> None:
@@ -122,7 +133,26 @@ async def test_state_of_version_2_keeps_all_it_has_and_takes_asks(path: Path) ->
         pass
 
     assert tables(path) == tables(path.with_name("new.db"))
-    assert rows(path, "PRAGMA user_version") == [(3,)]
+    assert rows(path, "PRAGMA user_version") == [(4,)]
+
+
+async def test_state_of_version_3_keeps_all_it_has_and_takes_pins(path: Path) -> None:
+    database(
+        path,
+        f"""
+        PRAGMA journal_mode = WAL; BEGIN; {VERSION_1} {VERSION_2} {VERSION_3}
+        INSERT INTO identity VALUES ('0123456789abcdef', '{SEAL.fingerprint}');
+        INSERT INTO stop VALUES ('s', 'all', '', '', 'operator', {NOW}, NULL);
+        PRAGMA user_version = 3; COMMIT;
+        """,
+    )
+    async with opened(path) as store:
+        assert [stop.id for stop in await store.stops.list(NOW)] == ["s"]
+        assert await store.pins.see("github", [Seen("get_me", "d", b"{}")], NOW) == {"get_me"}
+    async with opened(path.with_name("new.db")):
+        pass
+
+    assert tables(path) == tables(path.with_name("new.db"))
 
 
 async def test_version_1_has_no_fingerprint_and_looking_for_it_changes_nothing(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""MCP on the wire: messages, revisions, headers, names and sessions; no I/O."""

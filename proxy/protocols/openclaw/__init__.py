@@ -1,0 +1,1 @@
+"""What OpenClaw's gateway speaks: tool calls over HTTP, and protocol 4 over a WebSocket."""
