@@ -68,8 +68,10 @@ async def contextforge(url: str) -> AsyncIterator[McpClient]:
 
 
 def _variables(folder: str, key: str) -> dict[str, str]:
-    off = ("RATE_LIMITING_ENABLED", "SSRF_PROTECTION_ENABLED", "PLUGINS_ENABLED", "CSRF_ENABLED")
-    off += ("MCPGATEWAY_UI_ENABLED", "MCPGATEWAY_ADMIN_API_ENABLED")
+    off = (
+        *("RATE_LIMITING_ENABLED", "SSRF_PROTECTION_ENABLED", "PLUGINS_ENABLED", "CSRF_ENABLED"),
+        *("MCPGATEWAY_UI_ENABLED", "MCPGATEWAY_ADMIN_API_ENABLED"),
+    )
     return {
         **dict.fromkeys(off, "false"),
         "DATABASE_URL": f"sqlite:///{folder}/mcp.db",

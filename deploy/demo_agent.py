@@ -16,6 +16,7 @@ from typing import TypedDict
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from demo_mcp import Forecast
 
 FAKE_SECRET = "sk-demo-1234567890abcdef"
 PAUSE_SECS = 0.05
@@ -168,6 +169,7 @@ def build_agent() -> web.Application:
             web.post("/v1/chat/completions", complete),
             web.post("/tools/{name}", call_tool),
             web.get("/seen", list_seen),
+            web.post("/mcp", Forecast().answer),
         ]
     )
     return app

@@ -166,8 +166,9 @@ class Stage:
                 "level": "supervised",
                 "workspace_dir": str(self.workspace),
                 "allowed_commands": ["ls", "cat", "echo", "grep", "sleep", "find"],
-                "auto_approve": ["shell", "file_*", "add", "leak"],
+                "auto_approve": ["shell", "file_*", "add", "leak", "demo.*"],
             },
+            "mcp_servers": {"demo": {"url": f"{self.agent}/mcp"}},
             "tools": {
                 "add": {
                     "effect": "read",
@@ -179,6 +180,7 @@ class Stage:
                     "backend": "upstream",
                     "description": "Answers with a secret.",
                 },
+                "demo.forecast": {"effect": "read"},
                 "publish": {
                     "effect": "write",
                     "backend": "upstream",

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 import aiohttp
 from demo_agent import FAKE_SECRET
+from mcp_steps import McpSteps
 from narrator import Answer, Narrator, curl
 from stage import GITHUB_SECRET, STORED_SECRET, Stage, engine_is_there
 
@@ -19,7 +20,7 @@ STREAM_SECS = 0.1  # the agent takes five times as long to write its answer
 TOKEN_ID = re.compile(r"\b[0-9a-f]{8}\b")
 
 
-class Tour:
+class Tour(McpSteps):
     """The steps, in the order of `steps`."""
 
     def __init__(self, stage: Stage, http: aiohttp.ClientSession, narrator: Narrator) -> None:
@@ -51,6 +52,8 @@ class Tour:
             ("A streamed answer streams, without the secret that comes in pieces", self.stream),
             ("A tool of the agent's", self.upstream_tool),
             ("A tool of the agent's that lets a secret slip", self.leak),
+            ("A tool of an MCP server, and headers that say something else", self.mcp_tool),
+            ("A server that changes its tool: the owner looks at it first", self.mcp_change),
             ("A call that the owner is asked about, and allows once", self.approved),
             ("Stop everything; only the owner lets it go on", self.stopped),
             ("Why? Every layer's word on a call, without making it", self.explained),

@@ -54,16 +54,20 @@ class Reply:
         if not isinstance(codec, Holding):
             yield
             return
-        over = asyncio.Event()
-        beating = asyncio.create_task(self._beat(codec, over))
+        over, beating = asyncio.Event(), set[asyncio.Task[None]]()
+        # Most answers are there before it is time for a task.
+        timer = asyncio.get_running_loop().call_later(
+            self.first, lambda: beating.add(asyncio.create_task(self._beat(codec, over)))
+        )
         try:
             yield
             over.set()
-            await asyncio.wait({beating})  # a sign of life is sent whole
+            if beating:
+                await asyncio.wait(beating)  # a sign of life is sent whole
         finally:
-            beating.cancel()
-            failed = (await asyncio.gather(beating, return_exceptions=True))[0]
-        if isinstance(failed, Exception):
+            timer.cancel()
+            failed = await _ended(beating)
+        if failed is not None:
             self._break_off(failed)
 
     async def send(self, answer: Answer) -> web.StreamResponse:
@@ -82,11 +86,9 @@ class Reply:
         return response
 
     async def _beat(self, codec: Holding, over: asyncio.Event) -> None:
-        held = None
-        while held is None:
+        while (held := self._holdable(codec)) is None:
             if await _within(over, self.first):
                 return
-            held = self._holdable(codec)
         self._held = held
         response = await self._begin(Answer(HTTPStatus.OK, held.headers, _nothing()))
         for number in count(1):
@@ -117,6 +119,16 @@ class Reply:
             log.warning("answer broken off", request_id=request_id, error=type(error).__name__)
             reset(transport)
         raise ConnectionError("the answer broke off") from error
+
+
+async def _ended(tasks: set[asyncio.Task[None]]) -> Exception | None:
+    """End them; what one of them has failed with."""
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return None
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    return next((each for each in done if isinstance(each, Exception)), None)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:

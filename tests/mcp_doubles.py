@@ -169,7 +169,7 @@ class Known:
     async def learn(self, server: str, tools: Sequence[Mapping[str, Json]]) -> Collection[str]:
         return [str(each["name"]) for each in tools]
 
-    async def find(self, server: str, tool: str) -> Definition | Deny | None:
+    async def find(self, server: str, tool: str, *, now: bool = False) -> Definition | Deny | None:
         return self.definition
 
     def stale(self, server: str) -> None:

@@ -73,3 +73,19 @@ async def test_tells_which_headers_it_received(agent: aiohttp.ClientSession) -> 
     first, _own = (await answer.json())["requests"]
     assert (first["method"], first["path"]) == ("POST", "/tools/absent")
     assert ["X-Marked", "yes"] in first["headers"]
+
+
+async def test_is_an_mcp_server_that_may_change_its_tool(agent: aiohttp.ClientSession) -> None:
+    async def asked(method: str, **params: object) -> dict[str, object]:
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        result: dict[str, object] = (await (await agent.post("/mcp", json=body)).json())["result"]
+        return result
+
+    before = await asked("tools/list")
+    called = await asked("tools/call", name="forecast", arguments={"city": "turn"})
+    after = await asked("tools/list")
+
+    assert called["isError"] is False
+    assert before != after
+    unknown = await agent.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    assert unknown.status == 404

@@ -7,6 +7,7 @@ of the upstream exist, for it knows them by name, and says more of others.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, cast
 
 from proxy.actions import Effect
@@ -59,9 +60,8 @@ __all__ = [
 
 _PLACES = frozenset({"sandbox", "upstream"})
 _STRICTEST_FIRST: tuple[Approval, ...] = ("deny", "ask", "auto")
-
-
 _BY_PATTERN = frozenset({Place.UPSTREAM, Place.MCP})
+_MOST_REMEMBERED = 1024  # names, which callers choose, each of MAX_NAME characters at most
 
 
 Fields = Mapping[str, Any]  # the fields of a ToolConfig, those that were given
@@ -86,6 +86,7 @@ class Catalogue:
         self._table = table or {}
         self._taken = {name.lower() for name in self.exact}
         self._denied = [key for key, said in self._table.items() if _is_denied(said)]
+        self._by_pattern = lru_cache(_MOST_REMEMBERED)(self._patterned)
 
     def find(self, name: str) -> Tool | None:
         """The tool of this name, if there is one.
@@ -94,8 +95,14 @@ class Catalogue:
         with an entry of its own is none, and neither is what an entry switches off.
         """
         known = self.exact.get(name)
-        if known is not None or name == RESERVED or not is_name(name) or self._is_disguised(name):
+        if known is not None or name == RESERVED or not is_name(name):
             return known
+        return self._by_pattern(name)
+
+    def _patterned(self, name: str) -> Tool | None:
+        """The tool that patterns make of a name. It costs as much as the table is long."""
+        if self._is_disguised(name):
+            return None
         tool = _tool(name, self._table, self.servers)
         return tool if tool is not None and tool.place in _BY_PATTERN else None
 

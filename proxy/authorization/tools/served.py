@@ -5,6 +5,7 @@ What a client says beside it goes along: how it wants to be told, and its answer
 
 from collections.abc import Mapping
 
+from proxy.actions import Effect
 from proxy.authorization.tools.definitions import Definitions
 from proxy.authorization.tools.tool import Tool
 from proxy.decision import Deny, Facts
@@ -32,7 +33,8 @@ async def refusal(tool: Tool, via: Via | None, definitions: Definitions) -> Deny
     """Why the server's own definition of a tool stands against calling it now."""
     if tool.method:
         return None
-    found = await definitions.find(tool.server, tool.remote)
+    acts = tool.effect is not Effect.READ
+    found = await definitions.find(tool.server, tool.remote, now=acts)
     if isinstance(found, Deny):
         return found
     if found is None:

@@ -30,8 +30,8 @@ Tool = Mapping[str, Json]
 Look = Callable[[str], Awaitable[Sequence[Tool] | Deny]]
 """All tools of a server, as it lists them now; why they are not known, where they are not."""
 
-_FRESH_SECONDS = 5.0
-"""For which what was looked at is taken for what there is."""
+_FRESH_SECONDS = 1.0
+"""For which what was looked at is taken for what there is, unless somebody is to act on it."""
 _KNOWN_SECONDS = 30.0
 """For which the state is not asked again about what is trusted: it may be forgotten there."""
 _LOOK_SECONDS = 30.0
@@ -85,8 +85,13 @@ class Definitions:
             log.error("state unavailable", error=told(error))
             return frozenset()
 
-    async def find(self, server: str, tool: str) -> Definition | Deny | None:
-        """A tool as its server defines it now; None where it has no such tool."""
+    async def find(self, server: str, tool: str, *, now: bool = False) -> Definition | Deny | None:
+        """A tool as its server defines it; None where it has no such tool.
+
+        `now`: the server is asked, however short a time ago it was.
+        """
+        if now:
+            self.stale(server)
         try:
             looked = await self._fresh(server)
             if isinstance(looked, Deny):

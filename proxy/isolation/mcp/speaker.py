@@ -26,7 +26,11 @@ log = structlog.get_logger()
 
 _MAX_LINE = 4 << 20
 _MOST_EVENTS = 1024  # that nobody has taken yet, of one request or of who listens
+_MOST_BYTES = 16 << 20  # of these
+_MOST_IN_VAIN = 10_000  # messages for nobody, since something was asked last
 _MOST_WAITING = 256
+_TURN_LINES = 64  # after which others have their turn
+_WRITE_SECONDS = 30.0
 _OF_NO_REQUEST = ("/list_changed", "/updated")
 _TOLD_LINES, _TOLD_CHARACTERS = 20, 500
 
@@ -38,17 +42,28 @@ class _Exchange:
     """What is still to be said to one caller; None is the end of it."""
 
     request: Request | None
-    items: deque[_Item] = field(default_factory=deque)
+    items: deque[tuple[_Item, int]] = field(default_factory=deque)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    size: int = 0
+    over: bool = False
 
-    def put(self, item: _Item) -> None:
-        """Say something more. Who takes nothing is told in the end that it was too much."""
-        if len(self.items) >= _MOST_EVENTS and isinstance(item, Event):
+    def put(self, item: _Item, size: int = 0) -> bool:
+        """Say something more, of so many bytes; False where there is no room for it.
+
+        Who takes nothing of what was asked for is told in the end that it was too much.
+        """
+        if self.over:
+            return False
+        full = len(self.items) >= _MOST_EVENTS or self.size + size > _MOST_BYTES
+        if full and isinstance(item, Event):
             if self.request is None:
-                return
-            item = _unreadable()
-        self.items.append(item)
+                return False
+            item, size = _unreadable(), 0
+        self.items.append((item, size))
+        self.size += size
+        self.over = not isinstance(item, Event)
         self.news.set()
+        return True
 
     async def events(self) -> AsyncIterator[Event]:
         """All of it; raises Denied."""
@@ -60,10 +75,16 @@ class _Exchange:
 
     async def next(self) -> Event | None:
         """The next of it; raises Denied."""
+        item = await self.first()
+        self.size -= self.items.popleft()[1]
+        return item
+
+    async def first(self) -> Event | None:
+        """The same, which stays the next; raises Denied."""
         while not self.items:
             self.news.clear()
             await self.news.wait()
-        item = self.items.popleft()
+        item = self.items[0][0]
         if isinstance(item, Denied):
             raise item
         return item
@@ -84,17 +105,29 @@ class _Lines:
 
 
 class Speaker:
-    """A process, from its start to its end. `clock` gives seconds that never go back."""
+    """A process, from its start to its end. `clock` gives seconds that never go back.
 
-    def __init__(self, name: str, job: Talk, clock: Callable[[], float]) -> None:
+    `lost` is called once it is of no more use: then it has yet to be ended.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        job: Talk,
+        clock: Callable[[], float],
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
         self._name = name
         self._job = job
         self._clock = clock
+        self._lost = lost
         self._waiting: dict[Id, _Exchange] = {}
         self._listeners: list[_Exchange] = []
         self._reading: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
         self._told = _TOLD_LINES
+        self._vain = 0
+        self._over = False
         self.gone = False
         self.used = clock()
 
@@ -121,10 +154,11 @@ class Speaker:
             if message.id in self._waiting or len(self._waiting) >= _MOST_WAITING:
                 return Deny(Reason.MESSAGE_MALFORMED, "an id that is in use")
             exchange = self._waiting[message.id] = _Exchange(message)
+            self._vain = 0
         try:
             await self._write(message)
             if exchange is None:
-                return Replies(202, _Exchange(None, deque([None])).events())
+                return Replies(202, _Exchange(None, deque([(None, 0)])).events())
             return await self._replies(exchange)
         except BaseException as error:
             self._forget(exchange)
@@ -135,14 +169,21 @@ class Speaker:
             raise
 
     async def _write(self, message: Message) -> None:
+        """Say all of it. After half of a line, the next one would be its other half."""
         async with self._writing:
-            await self._job.say(dumps(as_json(message)) + b"\n")
+            if self.gone:
+                raise OSError("the process has ended")
+            try:
+                async with asyncio.timeout(_WRITE_SECONDS):
+                    await self._job.say(dumps(as_json(message)) + b"\n")
+            except BaseException:
+                self._lose("it was not told all of a message")
+                raise
 
     async def _replies(self, exchange: _Exchange) -> Replies:
         """The answer; as events only where something comes before it."""
-        first = await exchange.next()
+        first = await exchange.first()
         alone = first is not None and isinstance(first.message, Response)
-        exchange.items.appendleft(first)
 
         def release() -> None:
             self._forget(exchange)
@@ -173,8 +214,10 @@ class Speaker:
                 if stream == STDERR:
                     self._note(data)
                     continue
-                for line in lines.feed(data):
-                    self._hear(loads_message(line))
+                for number, line in enumerate(lines.feed(data), 1):
+                    self._hear(loads_message(line), len(line))
+                    if number % _TURN_LINES == 0:
+                        await asyncio.sleep(0)
         except Malformed as malformed:
             why = f"what it says is no message: {malformed.evidence}"
         except OSError as error:
@@ -182,16 +225,25 @@ class Speaker:
         finally:
             self._lose(why)
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, message: Message, size: int) -> None:
+        """Hand it on; raises Malformed where it says too much that nobody takes."""
+        hearers = self._hearers(message)
+        taken = [each.put(Event(message), size) for each in hearers]
+        if isinstance(message, Response):
+            for exchange in hearers:
+                exchange.put(None)
+        if not any(taken):
+            self._vain += 1
+        if self._vain > _MOST_IN_VAIN:
+            raise Malformed(Reason.MCP_UNREADABLE, "more than anybody takes")
+
+    def _hearers(self, message: Message) -> list[_Exchange]:
+        """Whom it is for. Nobody waits any more for what was answered, or given up."""
         if isinstance(message, Response):
             exchange = self._waiting.pop(message.id, None) if message.id is not None else None
-            if exchange is not None:  # else nobody waits for it any more
-                exchange.put(Event(message))
-                exchange.put(None)
-            return
+            return [exchange] if exchange is not None else []
         meant = self._meant(message)
-        for exchange in [meant] if meant is not None else self._listeners:
-            exchange.put(Event(message))
+        return [meant] if meant is not None else self._listeners
 
     def _meant(self, message: Request | Notification) -> _Exchange | None:
         """The request that a message belongs to."""
@@ -204,18 +256,24 @@ class Speaker:
 
     def _note(self, data: bytes) -> None:
         """What it says to its operator, as far as there is room for it in the log."""
+        if not self._told:
+            return
         for line in data.decode("utf-8", "replace").splitlines():
             if self._told and line.strip():
                 self._told -= 1
                 log.info("mcp server", server=self._name, said=line[:_TOLD_CHARACTERS])
 
     def _lose(self, why: str) -> None:
-        self.gone = True
+        """Nobody is answered any more."""
+        if self._over:
+            return
+        self._over = self.gone = True
         log.info("mcp server ended", server=self._name, why=why)
         for exchange in (*self._waiting.values(), *self._listeners):
             exchange.put(_unreadable() if exchange.request is not None else None)
         self._waiting.clear()
         self._listeners.clear()
+        self._lost()
 
     async def end(self) -> None:
         """Kill it with all that it started; back when that is done. Raises OSError."""

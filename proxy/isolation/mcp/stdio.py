@@ -8,6 +8,7 @@ era (2025-11-25, basic/transports): a program that could do without sessions has
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 
 _START_SECONDS = 20.0
 _IDLE_SECONDS = 1800.0
+_SPARED_SECONDS = 60.0
+_LOOK_SECONDS = 60.0
 _LAST_SECONDS = 10.0
 _NO_SUCH_METHOD = Failure(-32601, "Method not found")
 
@@ -31,7 +34,8 @@ class StdioLink:
     """`Link` to a program.
 
     `start` makes a process of it that is not yet started; `lacking` says what one would lack.
-    `most`: processes at one time, each of which is a session.
+    `most`: processes at one time, each of which is a session. `spared`: seconds for which an idle
+    one is left alone that another could have the place of.
     """
 
     def __init__(
@@ -40,18 +44,20 @@ class StdioLink:
         start: Callable[[], Talk],
         lacking: Callable[[], Awaitable[str | None]],
         most: int = 16,
+        spared: float = _SPARED_SECONDS,
     ) -> None:
         self._name = name
         self._start = start
         self._lacking = lacking
         self._most = most
+        self._spared = spared
         self._speakers: dict[str, Speaker] = {}
         self._opening = 0
         self._ending: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.TimerHandle | None = None
 
     async def send(self, sent: Sent) -> Replies | Deny:
         """Say it to the process of the session; what opens a session starts a process."""
-        self._end_idle()
         if sent.message is Verb.END:
             self._end(sent.session)
             return Replies(200, _only())
@@ -71,7 +77,7 @@ class StdioLink:
             return Deny(Reason.SESSION_MISSING)
         if message.method != "initialize":
             return Replies(200, _only(Event(Response(message.id, _NO_SUCH_METHOD))))
-        if len(self._speakers) + self._opening >= self._most:
+        if not self._has_room():
             return Deny(Reason.MCP_UNAVAILABLE, "as many processes as there may be")
         self._opening += 1
         try:
@@ -81,30 +87,63 @@ class StdioLink:
 
     async def _begun(self, initialize: Request) -> Replies | Deny:
         """A process that has answered its first request."""
-        session, speaker = secrets.token_urlsafe(16), self._speaker()
+        session = secrets.token_urlsafe(16)
+        speaker: Speaker | None = None
         replies: Replies | Deny | None = None
         try:
+            speaker = self._speaker(session)
             async with asyncio.timeout(_START_SECONDS):
                 await speaker.start()
                 replies = await speaker.send(initialize)
         except OSError as error:
             return Deny(Reason.MCP_UNAVAILABLE, told(error))
         finally:
-            if isinstance(replies, Replies):
-                self._speakers[session] = speaker
-            else:
-                self._discard(speaker)
+            if speaker is not None:
+                self._settle(session, speaker, fit=isinstance(replies, Replies))
         if isinstance(replies, Deny):
             return replies
         return Replies(200, replies.events, replies.streamed, session, replies.release)
 
-    def _speaker(self) -> Speaker:
-        return Speaker(self._name, self._start(), asyncio.get_running_loop().time)
+    def _settle(self, session: str, speaker: Speaker, *, fit: bool) -> None:
+        """Keep a process that is fit for it, and end any other."""
+        if not fit or speaker.gone:
+            self._discard(speaker)
+            return
+        self._speakers[session] = speaker
+        if self._looking is None:
+            self._look_later()
+
+    def _speaker(self, session: str) -> Speaker:
+        clock = asyncio.get_running_loop().time
+        return Speaker(self._name, self._start(), clock, partial(self._end, session))
+
+    def _has_room(self) -> bool:
+        """Whether there may be one more, if need be in the place of the one idle for longest.
+
+        Clients come and go without a word: theirs would leave no room for anybody.
+        """
+        if len(self._ending) >= self._most:
+            return False
+        if len(self._speakers) + self._opening < self._most:
+            return True
+        idle = {key: each.idle for key, each in self._speakers.items()}
+        longest = max(idle, key=idle.__getitem__, default="")
+        if idle.get(longest, 0.0) < self._spared:
+            return False
+        self._end(longest)
+        return True
+
+    def _look_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._looking = loop.call_later(_LOOK_SECONDS, self._end_idle)
 
     def _end_idle(self) -> None:
         late = [key for key, each in self._speakers.items() if each.idle > _IDLE_SECONDS]
         for session in late:
             self._end(session)
+        self._looking = None
+        if self._speakers:
+            self._look_later()
 
     def _end(self, session: str) -> None:
         speaker = self._speakers.pop(session, None)
@@ -129,6 +168,8 @@ class StdioLink:
 
     async def aclose(self) -> None:
         """End every process."""
+        if self._looking is not None:
+            self._looking.cancel()
         for session in list(self._speakers):
             self._end(session)
         if self._ending:

@@ -1,8 +1,10 @@
 """The file of the state, and the only place where SQLite is spoken to.
 
-One connection in one thread does all the work, so a verb is atomic by construction and never waits
-for another of ours. Commits are durable (synchronous=FULL) before a verb returns. Whatever is no
-state of ours is found out without opening it for writing, and stays byte for byte what it was.
+One connection in one thread does all that takes a transaction, so a verb is atomic by construction
+and never waits for another of ours. What every request asks is a few rows of one statement: that is
+looked up where it is asked, by a connection that cannot write, since to change threads costs more.
+Commits are durable (synchronous=FULL) before a verb returns. Whatever is no state of ours is found
+out without opening it for writing, and stays byte for byte what it was.
 """
 
 import asyncio
@@ -143,6 +145,7 @@ class StateFile:
         try:
             opening = self._thread.submit(_open, path, found.version, fingerprint)
             self._connection, self.instance = opening.result()
+            self._looking = _open_to_look(path)
         except (OSError, sqlite3.Error) as error:
             self._thread.shutdown()
             raise OSError(f"the state {path} cannot be opened: {error}") from error
@@ -154,6 +157,18 @@ class StateFile:
     async def read(self, verb: Callable[[Connection], T]) -> T:
         """Run a `verb` that only reads, and so needs no lock and no room on the disk."""
         return await self._transact("BEGIN", verb)
+
+    async def look(self, verb: Callable[[Connection], T]) -> T:
+        """Run a `verb` of one statement that finds a few rows; it sees all that was committed.
+
+        A log in WAL mode makes no reader wait; should this one have to, it is sent to the thread.
+        """
+        if not self._closed:
+            try:
+                return verb(self._looking)
+            except sqlite3.OperationalError:
+                pass  # which says why
+        return await self.read(verb)
 
     async def _transact(self, begin: str, verb: Callable[[Connection], T]) -> T:
         if self._closed:
@@ -181,6 +196,7 @@ class StateFile:
         if self._closed:
             return
         self._closed = True
+        self._looking.close()  # first: the last one to close puts the log into the file
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         finally:
@@ -211,6 +227,17 @@ def _open(path: str, version: int, fingerprint: str) -> tuple[Connection, str]:
         connection.close()
         raise
     return connection, instance
+
+
+def _open_to_look(path: str) -> Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0, check_same_thread=False)
+    try:
+        for pragma in ("query_only=ON", "trusted_schema=OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _migrate(connection: Connection, version: int, fingerprint: str) -> None:

@@ -89,7 +89,7 @@ class SqliteStops:
         def verb(connection: Connection) -> list[Stop]:
             return [_stop(row) for row in connection.execute(_STOPS, (now,))]
 
-        return await self._file.read(verb)
+        return await self._file.look(verb)
 
     async def lift(self, stop_id: str) -> bool:
         """Forget a stop."""

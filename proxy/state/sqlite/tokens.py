@@ -36,7 +36,7 @@ class SqliteTokens:
             row = connection.execute(query, {"digest": digest, "now": now}).fetchone()
             return _record(row) if row else None
 
-        return await self._file.read(verb)
+        return await self._file.look(verb)
 
     async def list(self, now: float) -> list[TokenRecord]:
         """All tokens."""

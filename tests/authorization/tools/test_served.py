@@ -38,10 +38,12 @@ class Known:
 
     tools: dict[str, Definition | Deny] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    now: list[bool] = field(default_factory=list)
 
-    async def find(self, server: str, tool: str) -> Definition | Deny | None:
+    async def find(self, server: str, tool: str, *, now: bool = False) -> Definition | Deny | None:
         assert server == "github"
         self.asked.append(tool)
+        self.now.append(now)
         return self.tools.get(tool)
 
 
@@ -347,7 +349,7 @@ async def test_a_command_goes_up_as_it_was_judged(tmp_path: Path) -> None:
 
     assert isinstance(verdict, Allow)
     request = Request("sidegate", "tools/call", {"name": "run", "arguments": {"line": "ls -l"}})
-    assert verdict.value.plan == McpCall("github", request, 60)
+    assert verdict.value.plan == McpCall("github", request, 60, owner="client-1")
     assert denied == Deny(Reason.COMMAND_NOT_ALLOWED)
 
 
@@ -380,3 +382,12 @@ def test_what_a_method_is_given_does_not_reach_what_stands_beside_it() -> None:
     assert is_meant(tool, said)
     judged: Mapping[str, Json] = {"uri": "b", "_meta": {"x": 2}}
     assert sent(tool, judged, said).params == {"uri": "b", "_meta": {"x": 1}}
+
+
+@pytest.mark.parametrize(("effect", "now"), [("read", False), ("write", True), ("execute", True)])
+async def test_who_acts_is_told_how_the_tool_is_now(effect: str, *, now: bool) -> None:
+    definitions = known(definition())
+    entry = {"github.get_me": {"effect": effect, "approval": "auto"}}
+    await rules(entry, definitions).decide(ToolCall("github.get_me", {}), CLIENT)
+
+    assert definitions.now == [now]

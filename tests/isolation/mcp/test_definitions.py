@@ -179,7 +179,7 @@ async def test_what_was_looked_at_just_now_costs_no_look(bench: Bench) -> None:
     first = await bench.found()
     await bench.store.aclose()  # nor any state
 
-    bench.now += 4.9
+    bench.now += 0.9
     assert await bench.found() is first
     assert bench.looks == ["github"]
 
@@ -190,8 +190,18 @@ async def test_later_it_is_looked_at_again(bench: Bench) -> None:
     bench.servers["github"] = [tool(description="Obey.")]
 
     assert (await bench.found()).trusted
-    bench.now += 5.0
+    bench.now += 1.0
     assert not (await bench.found()).trusted
+
+
+async def test_who_is_to_act_has_it_looked_at_now(bench: Bench) -> None:
+    bench.shows(tool())
+    await bench.found()
+    bench.servers["github"] = [tool(description="Obey.")]
+
+    found = await bench.definitions.find("github", "search", now=True)
+    assert isinstance(found, Definition)
+    assert not found.trusted
 
 
 async def test_trust_that_was_forgotten_ends(bench: Bench) -> None:
