@@ -35,6 +35,10 @@ _DENIED: Mapping[Reason, Fate] = {
     Reason.UPSTREAM_DOWN: Fate.UNDONE,
     Reason.WORKSPACE_FULL: Fate.UNDONE,
     Reason.UPSTREAM_REFUSED: Fate.UNDONE,
+    Reason.MCP_UNAVAILABLE: Fate.UNDONE,
+    Reason.MCP_REFUSED: Fate.UNDONE,
+    Reason.MCP_LATE: Fate.UNKNOWN,
+    Reason.MCP_UNREADABLE: Fate.UNKNOWN,
     Reason.INBOX_FULL: Fate.UNDONE,
     Reason.OPERATION_UNKNOWN: Fate.UNDONE,
 }

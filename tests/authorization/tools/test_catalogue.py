@@ -314,3 +314,17 @@ def test_a_pattern_of_one_s_own_is_as_strict_as_any_other() -> None:
 def test_without_its_preset_there_is_no_tool() -> None:
     with pytest.raises(ValidationError):
         declared({"filesystem.write_file": {"approval": "auto"}})
+
+
+def test_what_patterns_make_of_a_name_is_worked_out_once_and_kept_of_few_names() -> None:
+    """Callers choose the names: to ask for ever more of them must not fill the memory."""
+    tools = catalogue({"a.*": entry(**UPSTREAM)})
+
+    first = tools.find("a.tool")
+    assert first is not None
+    assert tools.find("a.tool") is first
+
+    for number in range(2000):
+        tools.find(f"a.tool{number}")
+    assert tools.find("a.tool") == first
+    assert tools.find("a.tool") is not first

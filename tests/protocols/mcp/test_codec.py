@@ -210,10 +210,13 @@ def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
 
 
 async def test_layers_one_and_two_speak_http() -> None:
+    """Unless it is later that they refuse, as where a token is revoked meanwhile."""
     request = post(message("ping"))
+    denied = Denied(Layer.NETWORK, Reason.RATE_LIMITED)
+    answer = CODEC.refuse(request, denied)
     await CODEC.parse(request)
 
-    answer = CODEC.refuse(request, Denied(Layer.NETWORK, Reason.RATE_LIMITED))
+    assert b"jsonrpc" in bytes(CODEC.refuse(request, denied).body)  # type: ignore[arg-type]
 
     assert answer.status == 429
     assert answer.headers.get("content-type") == "application/problem+json"
