@@ -1,6 +1,7 @@
-"""Group commit: rows go out at once when the writer is idle; what comes meanwhile goes together.
+"""Group commit: a row that is waited for goes out at once, with all that came before it.
 
-So a burst costs one flush and not a hundred. All that blocks is done in a thread.
+What nobody waits for goes a moment later, so that a call costs one flush, and a burst of them not a
+hundred. All that blocks is done in a thread.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from proxy.seal import Seal
 
 # What is allowed to lag behind: past it, the next row waits for the disk like an acting one.
 MAX_LAG = 1000
+LAG_SECONDS = 0.01
 CHECKPOINT_SECONDS = 60
 log = structlog.get_logger()
 
@@ -46,6 +48,7 @@ class AuditFile:
         self._written: asyncio.Future[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._due: asyncio.TimerHandle | None = None
         if self.broken:
             remedy = "keep a copy, and see where: sidegate audit verify"
             log.error("audit log broken", why=self.broken, remedy=remedy)
@@ -63,10 +66,18 @@ class AuditFile:
         if self._written is None:
             self._written = asyncio.get_running_loop().create_future()
         written = self._written
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.create_task(self._write_all())
         if wait or len(self._rows) > MAX_LAG:
+            self._write_soon()
             await asyncio.shield(written)
+        elif self._due is None:
+            self._due = asyncio.get_running_loop().call_later(LAG_SECONDS, self._write_soon)
+
+    def _write_soon(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if self._rows and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.create_task(self._write_all())
 
     async def _write_all(self) -> None:
         while self._rows:
@@ -113,6 +124,7 @@ class AuditFile:
 
     async def aclose(self) -> None:
         """Write what is left, sign it, and close the files."""
+        self._write_soon()
         while self._writing is not None and not self._writing.done():
             await self._writing
         if self._timer is not None:

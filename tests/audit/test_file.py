@@ -72,6 +72,23 @@ async def test_what_may_lag_does_not_lag_for_ever(written: Written) -> None:
     assert len(written.rows()) == MAX_LAG + 1
 
 
+async def test_what_nobody_waits_for_is_written_in_a_moment(written: Written) -> None:
+    for number in range(2):
+        await written.file.append(b'{"n":%d}\n' % number, wait=False)
+
+    await asyncio.sleep(0.5)
+
+    assert written.rows() == [{"n": 0}, {"n": 1}]
+
+
+async def test_who_waits_waits_for_no_moment(written: Written) -> None:
+    """And what came before goes first, whoever waits for it."""
+    await written.file.append(b'{"n":0}\n', wait=False)
+    await written.file.append(b'{"n":1}\n', wait=True)
+
+    assert written.rows() == [{"n": 0}, {"n": 1}]
+
+
 async def test_closing_writes_what_is_left(tmp_path: Path) -> None:
     made = Written(tmp_path / "audit.jsonl")
     for number in range(10):

@@ -1,13 +1,12 @@
 """What servers say to legacy clients beside answers, on the stream that is opened for it."""
 
-import asyncio
 from collections.abc import Sequence
 
 from proxy.decision import Deny
 from proxy.isolation.mcp.ear import Ear
 from proxy.isolation.mcp.link import Replies
 from proxy.isolation.mcp.lowering import Lowering
-from proxy.isolation.mcp.merging import Merged
+from proxy.isolation.mcp.merging import Merged, opened
 from proxy.isolation.mcp.relay import Relay
 from proxy.isolation.mcp.turn import Party
 from proxy.isolation.mcp.watching import Watched
@@ -30,7 +29,7 @@ class Listening:
         """
         opening = [Ear(each, watched, self._relay, self._lowering) for each in parties]
         at = {resume[0]: resume[1]} if resume is not None else {}
-        denied = await asyncio.gather(*(ear.open(at.get(ear.name)) for ear in opening))
+        denied = await opened(opening, [ear.open(at.get(ear.name)) for ear in opening])
         ears = [ear for ear, deny in zip(opening, denied, strict=True) if deny is None]
         if not ears:
             return next((each for each in denied if each), Deny(Reason.VERB_UNSUPPORTED))

@@ -4,11 +4,16 @@ A server that breaks off must not silence the others; only where it was the last
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Protocol
 
-from proxy.decision import Denied
+import structlog
+
+from proxy.decision import Denied, Deny
 from proxy.isolation.mcp.link import Event
+from proxy.reasons import Layer, Reason
+
+log = structlog.get_logger()
 
 _AHEAD = 16
 """Events that are read before the client has taken them."""
@@ -20,6 +25,18 @@ class Releasing(Protocol):
     def release(self) -> None:
         """Give it back; it may be called twice."""
         ...
+
+
+async def opened(
+    held: Sequence[Releasing], opening: Sequence[Awaitable[Deny | None]]
+) -> list[Deny | None]:
+    """Open all at one time; what was opened is given back where nobody waits for the rest."""
+    try:
+        return await asyncio.gather(*opening)
+    except BaseException:
+        for each in held:
+            each.release()
+        raise
 
 
 class Merged:
@@ -61,4 +78,7 @@ class Merged:
                 await self._queue.put(event)
         except Denied as denied:
             end = denied
+        except Exception:  # whatever it is, the others must not wait for it
+            log.exception("a stream failed")
+            end = Denied(Layer.ISOLATION, Reason.LAYER_FAILED)
         await self._queue.put(end)

@@ -11,7 +11,7 @@ from proxy.isolation.mcp.apart import Apart
 from proxy.isolation.mcp.errands import Errands
 from proxy.isolation.mcp.link import Event, Replies
 from proxy.isolation.mcp.lowering import Lowering
-from proxy.isolation.mcp.merging import Merged
+from proxy.isolation.mcp.merging import Merged, opened
 from proxy.isolation.mcp.relay import Relay
 from proxy.isolation.mcp.turn import SUBSCRIPTION, Party, Turn, meta_of
 from proxy.isolation.mcp.watching import RESOURCES, wanted
@@ -55,32 +55,41 @@ class Subscribing:
         if self._listening[owner] >= MAX_OWNED:
             return Deny(Reason.MCP_REFUSED, "listens too often")
         asked = [(p, w) for p, w in zip(parties, wishes, strict=True) if w is not None]
+        left = self._counted(owner)
+        replies: Replies | Deny | None = None
+        try:
+            replies = await self._opened(asked, request)
+        finally:
+            if not isinstance(replies, Replies):
+                left()
+        return replies if isinstance(replies, Deny) else _until(replies, left)
+
+    async def _opened(
+        self, asked: Sequence[tuple[Party, Wish]], request: Request
+    ) -> Replies | Deny:
         if len(asked) == 1 and await asked[0][0].server.era() is Era.MODERN:
-            replies = await self._relay.modern(_turn(asked[0][0], request, asked[0][1]))
-            return replies if isinstance(replies, Deny) else self._counted(owner, replies)
+            return await self._relay.modern(_turn(asked[0][0], request, asked[0][1]))
         sources = await asyncio.gather(*(self._source(p, request, w) for p, w in asked))
-        denied = await asyncio.gather(*(each.open() for each in sources))
+        denied = await opened(sources, [each.open() for each in sources])
         if len(asked) == 1 and denied[0] is not None:
             return denied[0]
         heard = [i for i, deny in enumerate(denied) if deny is None]
         first = self._acknowledged(request.id, [asked[i] for i in heard])
         merged = Merged([sources[i].events() for i in heard], [sources[i] for i in heard])
         events = _whole(request.id, first, merged.events())
-        replies = Replies(200, events, streamed=True, release=merged.release)
-        return self._counted(owner, replies)
+        return Replies(200, events, streamed=True, release=merged.release)
 
-    def _counted(self, owner: str, replies: Replies) -> Replies:
-        """The same, counted until it is given back."""
+    def _counted(self, owner: str) -> Callable[[], None]:
+        """One more listens, from before it is opened; what takes that back, once."""
         self._listening[owner] += 1
-        left = [owner]
+        counted = [owner]
 
-        def release() -> None:
-            replies.release()
-            for each in left:
+        def left() -> None:
+            for each in counted:
                 self._listening -= Counter([each])  # which drops who listens no more
-            left.clear()
+            counted.clear()
 
-        return replace(replies, release=release)
+        return left
 
     def _wish(self, party: Party, request: Request, visible: Visible) -> Wish | None:
         """What of the wish is this server's, in its own words."""
@@ -110,6 +119,16 @@ class Subscribing:
             uris += [self._names.uri(party.server.name, str(uri)) for uri in own]
         said |= {RESOURCES: uris} if uris else {}
         return Notification(_ACKNOWLEDGED, {"notifications": said, "_meta": {SUBSCRIPTION: id_}})
+
+
+def _until(replies: Replies, left: Callable[[], None]) -> Replies:
+    """The same, that tell when they are given back."""
+
+    def release() -> None:
+        replies.release()
+        left()
+
+    return replace(replies, release=release)
 
 
 def _turn(party: Party, request: Request, wish: Wish) -> Turn:

@@ -143,9 +143,8 @@ class StateFile:
         self._closed = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="state")
         try:
-            opening = self._thread.submit(_open, path, found.version, fingerprint)
-            self._connection, self.instance = opening.result()
-            self._looking = _open_to_look(path)
+            opening = self._thread.submit(_open_both, path, found.version, fingerprint)
+            self._connection, self.instance, self._looking = opening.result()
         except (OSError, sqlite3.Error) as error:
             self._thread.shutdown()
             raise OSError(f"the state {path} cannot be opened: {error}") from error
@@ -166,8 +165,8 @@ class StateFile:
         if not self._closed:
             try:
                 return verb(self._looking)
-            except sqlite3.OperationalError:
-                pass  # which says why
+            except sqlite3.Error:
+                pass  # the thread finds out what it is
         return await self.read(verb)
 
     async def _transact(self, begin: str, verb: Callable[[Connection], T]) -> T:
@@ -227,6 +226,15 @@ def _open(path: str, version: int, fingerprint: str) -> tuple[Connection, str]:
         connection.close()
         raise
     return connection, instance
+
+
+def _open_both(path: str, version: int, fingerprint: str) -> tuple[Connection, str, Connection]:
+    connection, instance = _open(path, version, fingerprint)
+    try:
+        return connection, instance, _open_to_look(path)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _open_to_look(path: str) -> Connection:

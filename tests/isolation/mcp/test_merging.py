@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from mcp_doubles import Live
 
-from proxy.decision import Denied
+from proxy.decision import Denied, Deny
 from proxy.isolation.mcp.hearing import unreadable
 from proxy.isolation.mcp.link import Event
-from proxy.isolation.mcp.merging import Merged
+from proxy.isolation.mcp.merging import Merged, opened
+from proxy.reasons import Reason
 
 
 class Held:
@@ -50,3 +51,35 @@ async def test_released_it_reads_nothing_more() -> None:
     await asyncio.sleep(0)
     assert held.released == 2
     assert all(task.done() for task in merged._tasks)
+
+
+async def failing() -> AsyncIterator[Event]:
+    yield Event(None, "a")
+    raise OSError("the state cannot be used")
+
+
+async def test_a_stream_that_fails_in_any_way_keeps_nobody_waiting() -> None:
+    merged = Merged([failing(), said("b")], [])
+    async with asyncio.timeout(2):
+        assert {event.id async for event in merged.events()} == {"a", "b"}
+
+    with pytest.raises(Denied) as caught:
+        assert [event async for event in Merged([failing()], []).events()]
+    assert caught.value.reason is Reason.LAYER_FAILED
+
+
+async def test_what_was_opened_is_given_back_where_the_rest_is_given_up() -> None:
+    async def at_once() -> Deny | None:
+        return None
+
+    async def never() -> Deny | None:
+        await asyncio.Event().wait()
+        return None
+
+    one, two = Held(), Held()
+    opening = asyncio.create_task(opened([one, two], [at_once(), never()]))
+    await asyncio.sleep(0.01)
+    opening.cancel()
+    await asyncio.wait({opening})
+    assert opening.cancelled()
+    assert (one.released, two.released) == (1, 1)

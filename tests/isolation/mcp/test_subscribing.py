@@ -137,6 +137,19 @@ async def test_nobody_listens_too_often() -> None:
     assert await house.talk(modern(), wish()) == Deny(Reason.MCP_REFUSED)
 
 
+async def test_nobody_listens_too_often_by_asking_all_at_once() -> None:
+    house = House(one=FakeServer(lambda _: [acknowledged()], Era.MODERN))
+    asked = [house.talk(modern(), wish()) for _ in range(MAX_OWNED + 4)]
+    done = await asyncio.gather(*asked)
+    assert done.count(Deny(Reason.MCP_REFUSED)) == 4
+
+
+async def test_what_could_not_be_opened_does_not_count() -> None:
+    house = House(one=FakeServer(lambda _: Deny(Reason.MCP_UNAVAILABLE), Era.MODERN))
+    for _ in range(MAX_OWNED + 1):
+        assert await house.talk(modern(), wish()) == Deny(Reason.MCP_UNAVAILABLE)
+
+
 async def test_a_server_that_does_not_know_how_says_so() -> None:
     failed = Failure(-32601, "Method not found")
     house = House(one=FakeServer(lambda _: Response("w", failed), Era.MODERN))

@@ -49,10 +49,11 @@ async def add(file: StateFile, *peers: str) -> None:
 
 
 async def peers(file: StateFile) -> set[str]:
-    def verb(connection: Connection) -> set[str]:
-        return {peer for (peer,) in connection.execute("SELECT peer FROM lockout")}
+    return await file.read(_peers)
 
-    return await file.read(verb)
+
+def _peers(connection: Connection) -> set[str]:
+    return {peer for (peer,) in connection.execute("SELECT peer FROM lockout")}
 
 
 async def filled(path: Path) -> None:
@@ -116,6 +117,47 @@ async def test_reading_cannot_be_mixed_up_with_what_is_written_meanwhile(
 
     assert await file.read(verb) == [0, 0]
     assert await peers(file) == {"theirs"}
+
+
+async def test_looking_sees_what_was_committed_and_waits_for_no_writer(file: StateFile) -> None:
+    await add(file, "first")
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        connection.execute(ADD, ("second",))
+        waiting.set()
+        go_on.wait(10)
+
+    writing = asyncio.create_task(file.write(slow))
+    await asyncio.to_thread(waiting.wait, 10)
+    before = await file.look(_peers)
+    go_on.set()
+    await writing
+
+    assert (before, await file.look(_peers)) == ({"first"}, {"first", "second"})
+
+
+async def test_looking_cannot_write(file: StateFile) -> None:
+    await add(file, "first")
+
+    def pragmas(connection: Connection) -> tuple[object, ...]:
+        names = ("query_only", "trusted_schema")
+        return tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+
+    assert await file.look(pragmas) == (1, 0)
+
+
+async def test_looking_that_the_database_refuses_is_an_os_error(file: StateFile) -> None:
+    with pytest.raises(OSError, match="no such table"):
+        await file.look(lambda connection: connection.execute("SELECT * FROM absent").fetchall())
+
+
+async def test_closed_file_is_not_looked_at(path: Path) -> None:
+    async with opened(path) as file:
+        await add(file, "first")
+
+    with pytest.raises(OSError, match="was closed"):
+        await file.look(_peers)
 
 
 async def test_verb_that_is_given_up_is_whole_or_not_at_all(file: StateFile) -> None:
