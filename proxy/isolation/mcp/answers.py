@@ -72,9 +72,12 @@ def bare(answered: Response | Deny) -> Decision[Content]:
 
 
 def told(answered: Response, status: int = 200) -> Document:
-    """A response as a document, whose id is the codec's to give."""
-    failed = isinstance(answered.result, Failure)
-    return Document(outcome(answered.result), status if failed else 200, rpc=True)
+    """A response as a document, whose id is the codec's to give.
+
+    A server that fails is no failure of ours: what says so is then the error alone.
+    """
+    refused = isinstance(answered.result, Failure) and 400 <= status < 500
+    return Document(outcome(answered.result), status if refused else 200, rpc=True)
 
 
 async def _response(replies: Replies) -> Response:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from proxy.decision import Deny
 from proxy.isolation.mcp.asking import METHOD_NOT_FOUND
+from proxy.isolation.mcp.bound import Bound
 from proxy.isolation.mcp.downward import Downward
 from proxy.isolation.mcp.ended import Ended
 from proxy.isolation.mcp.errands import Errands
@@ -26,6 +27,7 @@ from proxy.values import Json
 
 _NOT_FOUND = Failure(METHOD_NOT_FOUND, "Method not found")
 _INVALID = Failure(-32602, "Invalid params")
+_NO_STATE = Failure(-32602, "Invalid requestState: it is none that this call was given")
 _FULL = Failure(-32603, "Too many subscriptions")
 
 
@@ -42,6 +44,7 @@ class Carrier:
         self.relay = Relay(self.lowering)
         self._upward = Upward(self.lowering, states, self.errands)
         self._downward = Downward(self.lowering, self.questions)
+        self._bound = Bound(states)
 
     async def carry(self, turn: Turn) -> Replies | Deny:
         """Make the request; what the client is answered, in its own words."""
@@ -56,10 +59,21 @@ class Carrier:
             legacy = era is Era.LEGACY
             return Deny(Reason.SESSION_UNKNOWN) if legacy else await self._down(turn)
         if era is Era.MODERN:
-            return await self.relay.modern(turn)
+            return await self._modern(turn)
         method = METHODS.get(turn.request.method)
         known = method is not None and Era.LEGACY in method.eras
         return await self._upward.asked(turn) if known else said(turn.request.id, _NOT_FOUND)
+
+    async def _modern(self, turn: Turn) -> Replies | Deny:
+        """A modern request to a modern server, with the state that this call was given, if any."""
+        params = self._bound.raised(turn, turn.request.params)
+        if params is None:
+            return said(turn.request.id, _NO_STATE)
+        asked = replace(turn, request=replace(turn.request, params=params))
+        replies = await self.relay.modern(asked)
+        if isinstance(replies, Deny):
+            return replies
+        return replace(replies, events=self._bound.passed(turn, replies.events))
 
     async def aclose(self) -> None:
         """Give up all that waits."""

@@ -4,14 +4,13 @@ The session is Sidegate's own, for this owner alone. What the server asks on the
 result that asks for it, and the server's stream waits until the client comes back with the answer.
 """
 
-import hashlib
-import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 from proxy.decision import Deny
 from proxy.isolation.mcp.asking import REJECTED, ask, refusal
+from proxy.isolation.mcp.bound import RETRIED, fingerprint
 from proxy.isolation.mcp.conversation import Conversation
 from proxy.isolation.mcp.errands import Errands
 from proxy.isolation.mcp.hearing import send
@@ -34,7 +33,6 @@ _CACHEABLE = frozenset(
         "resources/read",
     }
 )
-_RETRIED = ("inputResponses", "requestState")
 _LEVELS = frozenset(
     {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
 )
@@ -132,7 +130,7 @@ class Upward:
         key = (state or {}).get("key")
         if not isinstance(key, str) or not isinstance(answers, Mapping):
             return Deny(Reason.PARAMETERS_INVALID, "no state that is known")
-        talk = self._parked.take(turn.party.owner, _bound(turn), key)
+        talk = self._parked.take(turn.party.owner, fingerprint(turn), key)
         if talk is None or talk.asked is None:
             return Deny(Reason.PARAMETERS_INVALID, "nothing waits for this")
         talk.again()
@@ -194,7 +192,7 @@ class Upward:
 
     def _question(self, visit: _Visit, asked: Request) -> Response:
         turn, visit.parked, visit.talk.asked = visit.turn, True, asked
-        key = self._parked.put(turn.party.owner, _bound(turn), visit.talk)
+        key = self._parked.put(turn.party.owner, fingerprint(turn), visit.talk)
         params = self._lowering.params(turn.party, asked.params)
         result: dict[str, Json] = {
             "resultType": "input_required",
@@ -219,15 +217,6 @@ def _lowered(request: Request, id_: int) -> Request:
     }
     if "progressToken" in meta:
         meta["progressToken"] = id_
-    left_out = ("_meta", *_RETRIED)
+    left_out = ("_meta", *RETRIED)
     params = {name: value for name, value in request.params.items() if name not in left_out}
     return Request(id_, request.method, {**params, "_meta": meta} if meta else params)
-
-
-def _bound(turn: Turn) -> str:
-    """What must be the same for an answer to belong to it: the server, the method and all of it."""
-    params = turn.request.params
-    left_out = ("_meta", *_RETRIED)
-    kept = {name: value for name, value in params.items() if name not in left_out}
-    said = json.dumps([turn.party.server.name, turn.request.method, kept], sort_keys=True)
-    return hashlib.sha256(said.encode()).hexdigest()
