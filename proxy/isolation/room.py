@@ -7,14 +7,22 @@ each command that writes, and every so often while one runs.
 
 import asyncio
 import os
+from typing import Protocol
 
 from proxy.decision import Deny
-from proxy.isolation.run import Run
 from proxy.reasons import Reason
 
 _LOOK_SECONDS = 0.05  # a fast disk takes a hundred megabytes in that time
 _LEAST_INODES = 0.01  # of all that there are
 _NOTE = b"\nsidegate: ended, since the workspace's disk is nearly full\n"
+
+
+class Writer(Protocol):
+    """Something that writes, and can be ended."""
+
+    def cut_short(self, note: bytes) -> None:
+        """End it now, and leave a note of why where it writes."""
+        ...
 
 
 class Room:
@@ -23,7 +31,7 @@ class Room:
     def __init__(self, folder: int | None = None, least: int | None = None) -> None:
         self._folder = folder
         self._least = least
-        self._runs: list[Run] = []
+        self._runs: list[Writer] = []
         self._watching: asyncio.Task[None] | None = None
 
     def refused(self) -> Deny | None:
@@ -40,13 +48,13 @@ class Room:
         free, inodes = disk.f_bavail * disk.f_frsize, disk.f_favail
         return free >= self._least and inodes >= _LEAST_INODES * disk.f_files
 
-    def enter(self, run: Run) -> None:
+    def enter(self, run: Writer) -> None:
         """Look after a command that writes."""
         self._runs.append(run)
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch())
 
-    def leave(self, run: Run) -> None:
+    def leave(self, run: Writer) -> None:
         """It is over, or never was."""
         if run in self._runs:
             self._runs.remove(run)
@@ -55,7 +63,7 @@ class Room:
         while self._runs:
             await asyncio.sleep(_LOOK_SECONDS)
             if not self._is_left():
-                for run in self._runs:
+                for run in [*self._runs]:
                     run.cut_short(_NOTE)
 
     async def aclose(self) -> None:

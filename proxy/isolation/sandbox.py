@@ -15,7 +15,8 @@ from proxy.decision import Allow, Decision, Denied, Deny, Facts, told
 from proxy.exchange import Content, Document, Frame, Grant, Stream
 from proxy.isolation.executor import Backend
 from proxy.isolation.room import Room
-from proxy.isolation.run import START_SECONDS, STDERR, STDOUT, Ended, Run, Runtime
+from proxy.isolation.run import START_SECONDS, STDERR, STDOUT, Ended, Run, Runtime, Talk
+from proxy.isolation.watched import WatchedTalk
 from proxy.protocols.events import RESULT
 from proxy.protocols.strict_json import dumps
 from proxy.reasons import Layer, Reason
@@ -40,7 +41,18 @@ class Sandbox:
         self._removals: set[asyncio.Task[None]] = set()
         self.active = 0
         self.kind = runtime.name
-        self.missing, self.sweep, self.talk = runtime.missing, runtime.sweep, runtime.talk
+        self.missing, self.sweep = runtime.missing, runtime.sweep
+
+    def talk(self, plan: Command, tool: str, request_id: str) -> Talk:
+        """A job for a program that is spoken with, outside of the slots; raises OSError.
+
+        Whoever speaks with it bounds how many there are.
+        """
+        if not plan.writes:
+            return self._runtime.talk(plan, tool, request_id)
+        if self._room.refused():
+            raise OSError("the workspace's disk is nearly full")
+        return WatchedTalk(self._runtime.talk(plan, tool, request_id), self._room)
 
     async def run(self, plan: Command, grant: Grant) -> Decision[Content]:
         """Run the command. Whatever its end, it is an answer; Deny says that there is none."""

@@ -29,15 +29,22 @@ const ask = () => new Promise((done) => {
   const schema = { type: "object", properties: { color: { type: "string" } }, required: ["color"] };
   say({ id: "q1", method: "elicitation/create", params: { message: "?", requestedSchema: schema } });
 });
+const hurl = (block) => {
+  try {
+    return fs.writeSync(1, block);
+  } catch (error) {
+    if (error.code !== "EAGAIN") throw error;
+    return 0;
+  }
+};
 const flood = () => {
-  const line = JSON.stringify({ jsonrpc: "2.0", method: "notifications/message",
-    params: { level: "info", data: "x".repeat(200) } }) + "\n";
-  const block = line.repeat(1000);
-  for (;;) fs.writeSync(1, block);
+  const params = { level: "info", data: "x".repeat(200) };
+  const line = JSON.stringify({ jsonrpc: "2.0", method: "notifications/message", params }) + "\n";
+  for (;;) hurl(line);
 };
 const long = () => {
-  const block = "x".repeat(1 << 20);
-  for (let each = 0; each < 100; each += 1) fs.writeSync(1, block);
+  const block = "x".repeat(1 << 16);
+  for (let sent = 0; sent < 100 << 20; sent += hurl(block));
 };
 
 async function call({ name, arguments: given = {}, _meta: meta = {} }) {

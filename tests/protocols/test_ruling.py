@@ -84,10 +84,7 @@ async def test_what_is_said_is_what_is_decided(
         (ALL, APPROVE),
         # a stop that is two, or of something that is none: better said than taken for another
         (STOP, {"tool": "shell", "principal": "agent"}),
-        *(
-            (STOP, {"tool": tool})
-            for tool in ("", "a b", ".b", "*.", "a" * 129, 1, ["shell"])
-        ),
+        *((STOP, {"tool": tool}) for tool in ("", "a b", ".b", "*.", "a" * 129, 1, ["shell"])),
         *((STOP, {"principal": name}) for name in NOBODY),
         *((STOP, {"why": why}) for why in ("a\nb", "x" * 201, 1, None)),
         *((STOP, {key: "x"}) for key in ("all", "id", "until", "Tool")),

@@ -175,3 +175,52 @@ async def test_what_it_complains_of_is_no_message() -> None:
         program.complain("warning: deprecated\n" * 100)
 
         assert await messages(await speaker.send(Request(1, "x"))) == [Response(1, {"of": "x"})]
+
+
+async def test_what_nobody_has_taken_has_a_size() -> None:
+    large = notification("notifications/message", level="info", data="x" * (3 << 20))
+    async with speaking(lambda _: [large] * 8) as (speaker, _):
+        replies = await speaker.send(Request(1, "x"))
+        await asyncio.sleep(0.3)
+
+        with pytest.raises(Denied):
+            await messages(replies)
+
+
+async def test_who_says_too_much_for_nobody_is_ended() -> None:
+    lost: list[bool] = []
+    program = Program(plain)
+    now = asyncio.get_running_loop().time
+    speaker = Speaker("fs", program, now, lambda: lost.append(True))
+    await speaker.start()
+    program.write(b'{"jsonrpc":"2.0","method":"notifications/message"}\n' * 10_001)
+
+    async with asyncio.timeout(5):
+        while not lost:
+            assert not speaker.gone
+            await asyncio.sleep(0)
+    assert speaker.gone
+    await speaker.end()
+    assert lost == [True]
+
+
+async def test_after_half_of_a_message_nothing_more_is_said() -> None:
+    class Deaf(Program):
+        async def say(self, data: bytes) -> None:
+            self.said.append({"half": data})
+            await asyncio.Event().wait()
+
+    program = Deaf(plain)
+    speaker = Speaker("fs", program, asyncio.get_running_loop().time)
+    await speaker.start()
+    first = asyncio.create_task(speaker.send(Request(1, "x")))
+    second = asyncio.create_task(speaker.send(Request(2, "y")))
+    await settled()
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+
+    async with asyncio.timeout(5):
+        assert await second == Deny(Reason.MCP_UNREADABLE)
+    assert speaker.gone
+    assert len(program.said) == 1
+    await speaker.end()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from talking import Program, Said, plain
+from wire import until
 
 from proxy.decision import Deny
 from proxy.isolation.mcp.link import Replies, Sent
@@ -151,3 +152,43 @@ async def test_what_is_missing_is_told_with_the_name_of_the_server() -> None:
 
     assert lacking == "the MCP server fs: the image alpine:3.20 is not in the engine"
     assert await StdioLink("fs", Programs(), nothing).missing() is None
+
+
+async def test_a_process_of_no_more_use_is_removed_at_once() -> None:
+    programs = Programs()
+    link = StdioLink("fs", programs, nothing, most=1)
+    await opened(link)
+    programs.made[0].write(b"no message\n")
+    await until(lambda: programs.made[0].discarded)
+    await asyncio.sleep(0)
+
+    await opened(link)  # there is room for another
+    await link.aclose()
+
+
+async def test_one_that_clients_left_makes_room_for_another() -> None:
+    programs = Programs()
+    link = StdioLink("fs", programs, nothing, most=2, spared=0.02)
+    left = await opened(link)
+    await asyncio.sleep(0.03)
+    used = await opened(link)
+    await opened(link)
+
+    gone = await link.send(Sent(Request(1, "x"), left))
+    assert isinstance(gone, Replies)
+    assert gone.status == 404
+    there = await link.send(Sent(Request(1, "x"), used))
+    assert isinstance(there, Replies)
+    assert there.status == 200
+    assert await link.send(Sent(INITIALIZE)) == Deny(Reason.MCP_UNAVAILABLE)
+    await link.aclose()
+
+
+async def test_where_there_is_no_place_for_it_it_is_unavailable() -> None:
+    def nowhere() -> Program:
+        raise OSError("the workspace's disk is nearly full")
+
+    link = StdioLink("fs", nowhere, nothing)
+
+    assert await link.send(Sent(INITIALIZE)) == Deny(Reason.MCP_UNAVAILABLE)
+    await link.aclose()
