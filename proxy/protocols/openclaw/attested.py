@@ -13,6 +13,8 @@ from proxy.scope import Autonomy, Scope
 READ = "operator.read"
 SCOPES = "x-openclaw-scopes"
 USER = "x-forwarded-user"
+LOCAL = "192.0.2.1"
+"""The address that stands for clients of this machine (RFC 5737)."""
 
 
 def only_reads(scope: Scope) -> bool:
@@ -36,17 +38,21 @@ def attested(
     to us, it is the one that the connection came from.
     """
     peer = principal.peer
-    direct = _address(peer.key) if peer is not None and peer.forwarded is None else None
+    told = peer is not None and peer.forwarded is not None
     return {
         SCOPES: ",".join(configured if judged else scopes_of(configured, principal.scope)),
         USER: principal.id,
-        **({} if direct is None else {"X-Forwarded-For": direct}),
+        **({} if told else {"X-Forwarded-For": _address(peer.key if peer is not None else "")}),
     }
 
 
-def _address(key: str) -> str | None:
-    """The address that limits count by; of a /64, the first one."""
+def _address(key: str) -> str:
+    """The address that limits count by; of a /64, the first one.
+
+    OpenClaw refuses who comes from its own machine by a proxy: those have one that nobody has.
+    """
     try:
-        return str(ip_interface(key).ip)
+        address = ip_interface(key).ip
     except ValueError:  # a socket of this machine
-        return None
+        return LOCAL
+    return LOCAL if address.is_loopback else str(address)
