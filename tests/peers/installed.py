@@ -14,6 +14,8 @@ MODULES = PEERS / "mcp" / "node_modules"
 NODE = MODULES / "node" / "bin" / "node"
 SDK1 = PEERS / "mcp1" / "bin" / "python"
 SDK2 = PEERS / "mcp2" / "bin" / "python"
+OPENCLAW = PEERS / "openclaw" / "node_modules" / "openclaw" / "openclaw.mjs"
+"""A real agent, where somebody asked for it."""
 MISSING = [str(each) for each in (NODE, SDK1, SDK2) if not each.exists()]
 """What is not there: `deploy/peers` installs it."""
 
