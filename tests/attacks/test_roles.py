@@ -33,6 +33,7 @@ OPERATOR = [
 BODIES = {
     ("POST", "/approvals"): b'{"ids":["c0ffee00"],"decision":"approve"}',
     ("POST", "/approvals/c0ffee00"): b'{"decision":"approve"}',
+    ("POST", "/mcp/tools/c0ffee00"): b'{"digest":"' + b"0" * 64 + b'"}',
 }
 _PEER = Peer("here")
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\nfirst words\n"

@@ -292,4 +292,5 @@ def test_whatever_the_filters_the_label_is_among_them(text: str) -> None:
     st.sampled_from(["GET", "POST", "DELETE"]), st.text("/v1.4containersjson?=&%;abf0", max_size=60)
 )
 def test_no_other_target_is_a_call(method: str, text: str) -> None:
-    assert isinstance(of(method, f"/v1.41/{text}"), Refusal) or "containers/json" in text
+    known = text == "info" or "containers/json" in text
+    assert isinstance(of(method, f"/v1.41/{text}"), Refusal) or known
