@@ -10,7 +10,8 @@ from proxy.isolation.mcp.opening import SELF
 from proxy.isolation.mcp.turn import Party, Turn, modern_meta
 from proxy.isolation.mcp.upstreams import McpServer, Upstreams
 from proxy.jsonrpc import Failure, Request, Response
-from proxy.mcp import MODERN, Client, Era, Group
+from proxy.mcp import MODERN, Client, Era
+from proxy.protocols.mcp.methods import offered
 from proxy.protocols.mcp.names import Names
 from proxy.protocols.mcp.sealed import States
 from proxy.reasons import Reason
@@ -18,8 +19,9 @@ from proxy.values import Json
 
 _SECONDS = 30.0
 _OWNER = "sidegate"
-_SELF = Client(Era.MODERN, MODERN[0], info=SELF)
-_TOOLS = frozenset({Group.TOOLS})
+# Some servers have tools only for clients that can be asked something.
+_ABLE: Mapping[str, Json] = {"sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": {}}
+_SELF = Client(Era.MODERN, MODERN[0], info=SELF, capabilities=_ABLE)
 
 
 class Looking:
@@ -42,8 +44,9 @@ class Looking:
         await self._carrier.aclose()
 
     async def _ask(self, server: McpServer, request: Request) -> Response | Deny:
-        params = {**request.params, "_meta": modern_meta({}, SELF, {})}
-        party = Party(server, _SELF, _OWNER, server.allow & _TOOLS)
+        able = offered(_ABLE, server.allow)
+        params = {**request.params, "_meta": modern_meta({}, SELF, able)}
+        party = Party(server, _SELF, _OWNER, server.allow)
         turn = Turn(party, Request(request.id, request.method, params), _SECONDS)
         replies = await self._carrier.carry(turn)
         return replies if isinstance(replies, Deny) else await response(replies)

@@ -53,3 +53,21 @@ async def test_what_cannot_be_looked_at_is_said() -> None:
     assert await look("two") == Deny(Reason.MCP_UNAVAILABLE)
     server.down = True
     assert await looking(server)("one") == Deny(Reason.MCP_UNAVAILABLE)
+
+
+@pytest.mark.parametrize("era", Era)
+async def test_tools_for_clients_that_can_be_asked_are_looked_at_too(era: Era) -> None:
+    """A server may have them for nobody else."""
+
+    def script(sent: Sent) -> Said:
+        if not isinstance(sent.message, Request):
+            return None
+        return Response(sent.message.id, {"tools": [TOOL]})
+
+    server = FakeServer(script, era)
+    look = looking(server)
+    await look("one")
+    await look.aclose()
+
+    told = [str(each) for each in (*server.messages, *server.opened)]
+    assert any("elicitation" in each and "sampling" in each for each in told)
