@@ -5,7 +5,7 @@ from dataclasses import replace
 from proxy.actions import Invoke, Plan
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.protocols.openclaw.invoke import PATH, misplaced
-from proxy.protocols.openclaw.names import own_name
+from proxy.protocols.openclaw.names import own_name, policy_name
 from proxy.reasons import Reason
 
 
@@ -17,6 +17,8 @@ def invoked(plan: Invoke, name: str, facts: Facts) -> Decision[Plan]:
     own = own_name(name)
     if own is None or plan.path != f"/tools/{name}":
         return Allow(plan, facts)
+    if policy_name(own) != name:  # another name of a tool, past the rules on the one that they know
+        return Deny(Reason.TOOL_UNKNOWN, name)
     if misplaced(plan.arguments):
         return Deny(Reason.ARGUMENTS_INVALID)
     return Allow(replace(plan, path=PATH, openclaw=own), facts)

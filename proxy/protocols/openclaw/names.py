@@ -13,7 +13,7 @@ _ALIASES = {"bash": "exec", "apply-patch": "apply_patch", "automations": "cron"}
 
 def policy_name(tool: str) -> str:
     """The name in policy of what OpenClaw calls `tool`."""
-    return PREFIX + _ALIASES.get(tool, tool)
+    return PREFIX + _ALIASES.get(tool.lower(), tool)
 
 
 def own_name(name: str) -> str | None:

@@ -1,5 +1,7 @@
 """How the tools of an agent that is OpenClaw are called."""
 
+import pytest
+
 from proxy.actions import Invoke
 from proxy.authorization.tools.invoked import invoked
 from proxy.decision import Allow, Deny, Facts
@@ -24,3 +26,9 @@ def test_a_tool_with_another_name_or_path_is_called_there() -> None:
 def test_what_stands_beside_the_arguments_is_known_by_whatever_door_it_came() -> None:
     asked = plan("openclaw.read", None, **{"$elevated": "x"})
     assert invoked(asked, "openclaw.read", Facts()) == Deny(Reason.ARGUMENTS_INVALID)
+
+
+@pytest.mark.parametrize("other", ["bash", "Bash", "apply-patch", "automations", "Automations"])
+def test_another_name_of_a_tool_is_none_by_any_door(other: str) -> None:
+    name = f"openclaw.{other}"
+    assert invoked(plan(name), name, Facts()) == Deny(Reason.TOOL_UNKNOWN, name)

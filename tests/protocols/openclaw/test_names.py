@@ -8,9 +8,9 @@ from proxy.protocols.openclaw.names import own_name, policy_name
 @pytest.mark.parametrize(
     ("spellings", "name"),
     [
-        (("exec", "bash"), "openclaw.exec"),
+        (("exec", "bash", "Bash"), "openclaw.exec"),
         (("apply_patch", "apply-patch"), "openclaw.apply_patch"),
-        (("cron", "automations"), "openclaw.cron"),
+        (("cron", "automations", "AUTOMATIONS"), "openclaw.cron"),
         (("browser",), "openclaw.browser"),
     ],
 )
