@@ -113,8 +113,9 @@ Asking = Callable[[str, str, Mapping[str, Json]], Awaitable[Reason | None]]
 class McpCall:
     """Send `request` to `server`, and answer with what came of it, `seconds` at most.
 
-    Its parameters are those that were judged. `client` is None where the call did not come by MCP,
-    and is then answered with the bare result. `owner`: whose it is, as in `McpTalk`.
+    Its parameters are those that were judged, and `schema` that of the tool's definition then.
+    `client` is None where the call did not come by MCP, and is then answered with the bare result.
+    `owner`: whose it is, as in `McpTalk`.
     """
 
     server: str
@@ -124,6 +125,7 @@ class McpCall:
     asking: Asking | None = field(default=None, compare=False, repr=False)
     before: Before | None = field(default=None, compare=False, repr=False)
     owner: str = ""
+    schema: Mapping[str, Json] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from proxy.mcp import (
     MODERN,
     Asking,
     Client,
-    Definition,
     Era,
     Group,
     McpCall,
@@ -164,13 +163,9 @@ class Known:
     """What is known of tools: everything is trusted."""
 
     gone_stale: list[str] = field(default_factory=list)
-    definition: Definition | None = None
 
     async def learn(self, server: str, tools: Sequence[Mapping[str, Json]]) -> Collection[str]:
         return [str(each["name"]) for each in tools]
-
-    async def find(self, server: str, tool: str, *, now: bool = False) -> Definition | Deny | None:
-        return self.definition
 
     def stale(self, server: str) -> None:
         self.gone_stale.append(server)
@@ -216,8 +211,9 @@ class House:
         asking: Asking | None = everything,
         seconds: float = 5.0,
         owner: str = "ann",
+        schema: Mapping[str, Json] | None = None,
     ) -> Decision[Content]:
-        plan = McpCall(server, request, seconds, client, asking, owner=owner)
+        plan = McpCall(server, request, seconds, client, asking, owner=owner, schema=schema)
         return await self.backend.run(plan, grant(plan))
 
     async def talk(

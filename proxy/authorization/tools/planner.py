@@ -29,7 +29,7 @@ from proxy.authorization.tools.catalogue import FILE_LIST, FILE_READ, Place, Too
 from proxy.authorization.tools.definitions import Definitions, Unchecked
 from proxy.authorization.tools.invoked import invoked
 from proxy.authorization.tools.rules import ABSENT, MOST_PATHS, reach
-from proxy.authorization.tools.served import refusal, sent
+from proxy.authorization.tools.served import schema_of, sent
 from proxy.authorization.urls.policy import UrlPolicy
 from proxy.decision import Allow, Decision, Deny, Facts
 from proxy.mcp import McpCall, Via
@@ -154,12 +154,13 @@ class Planner:
         judged = await self._judged(tool, arguments)
         if isinstance(judged, Deny):
             return judged
-        refused = await refusal(tool, via, self.definitions)
-        if refused is not None:
-            return refused
+        schema = await schema_of(tool, via, self.definitions)
+        if isinstance(schema, Deny):
+            return schema
         request = sent(tool, judged.value, via)
         client = None if via is None else via.client
-        return Allow(McpCall(tool.server, request, tool.seconds, client), judged.facts)
+        call = McpCall(tool.server, request, tool.seconds, client, schema=schema)
+        return Allow(call, judged.facts)
 
     async def _judged(
         self, tool: Tool, arguments: Mapping[str, Json]

@@ -29,8 +29,13 @@ def is_meant(tool: Tool, via: Via | None) -> bool:
     return said == (tool.remote if tool.method else CALL)
 
 
-async def refusal(tool: Tool, via: Via | None, definitions: Definitions) -> Deny | None:
-    """Why the server's own definition of a tool stands against calling it now."""
+async def schema_of(
+    tool: Tool, via: Via | None, definitions: Definitions
+) -> Mapping[str, Json] | Deny | None:
+    """The schema by which a tool may be called now, None for a method, which has none.
+
+    A Deny says why the server's own definition stands against it.
+    """
     if tool.method:
         return None
     acts = tool.effect is not Effect.READ
@@ -41,7 +46,7 @@ async def refusal(tool: Tool, via: Via | None, definitions: Definitions) -> Deny
         return Deny(Reason.TOOL_UNKNOWN, tool.name, Facts(rule=_rule(tool)))
     if not found.trusted:
         return Deny(Reason.TOOL_QUARANTINED, tool.name, Facts(rule=_rule(tool)))
-    return _mismatch(found, via)
+    return _mismatch(found, via) or found.schema
 
 
 def sent(tool: Tool, arguments: Mapping[str, Json], via: Via | None) -> Request:

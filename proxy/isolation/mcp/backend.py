@@ -4,8 +4,6 @@ Which era the client speaks is known with its request, and that of a server once
 passes between two of the same era is `relay`, and between two others `upward` and `downward`.
 """
 
-from collections.abc import Mapping
-
 from proxy.decision import Decision, Deny
 from proxy.exchange import Content, Grant
 from proxy.isolation.executor import Backend
@@ -15,11 +13,10 @@ from proxy.isolation.mcp.lowering import Known
 from proxy.isolation.mcp.talking import Talking
 from proxy.isolation.mcp.turn import Party, Turn
 from proxy.isolation.mcp.upstreams import Upstreams
-from proxy.mcp import MODERN, Client, Definition, Era, McpCall, McpTalk
+from proxy.mcp import MODERN, Client, Era, McpCall, McpTalk
 from proxy.protocols.mcp.names import Names
 from proxy.protocols.mcp.sealed import Sessions, States
 from proxy.reasons import Reason
-from proxy.values import Json
 
 _SELF = Client(Era.MODERN, MODERN[0])
 
@@ -36,7 +33,6 @@ class McpBackend:
         definitions: Known,
     ) -> None:
         self._upstreams = upstreams
-        self._definitions = definitions
         self._carrier = Carrier(names, states, definitions)
         self._talking = Talking(upstreams, names, sessions, definitions, self._carrier)
 
@@ -69,25 +65,13 @@ class McpBackend:
             return Deny(Reason.MCP_UNAVAILABLE, "not configured")
         client = plan.client or _SELF
         party = Party(server, client, _owner(plan, grant), server.allow, plan.asking)
-        schema = await self._schema(plan)
-        turn = Turn(party, plan.request, plan.seconds, plan.before, schema)
+        turn = Turn(party, plan.request, plan.seconds, plan.before, plan.schema)
         replies = await self._carrier.carry(turn)
         if isinstance(replies, Deny):
             return replies
         if plan.client is None:
             return bare(await response(replies))
         return await content(replies, events=client.events)
-
-    async def _schema(self, plan: McpCall) -> Mapping[str, Json] | None:
-        """That of the tool which is called, whose parameters headers may repeat."""
-        name = plan.request.params.get("name")
-        if plan.request.method != "tools/call" or not isinstance(name, str):
-            return None
-        try:
-            found = await self._definitions.find(plan.server, name)
-        except OSError:  # layer 3 has looked at it; nothing depends on this
-            return None
-        return found.schema if isinstance(found, Definition) else None
 
 
 def _owner(plan: McpCall, grant: Grant) -> str:

@@ -58,8 +58,5 @@ class _Indifferent:
     async def learn(self, *_: object, **__: object) -> Collection[str]:
         return ()
 
-    async def find(self, *_: object, **__: object) -> None:
-        return None
-
     def stale(self, *_: object, **__: object) -> None:
         pass

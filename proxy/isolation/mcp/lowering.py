@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from proxy.decision import Deny
 from proxy.isolation.mcp.link import Event
 from proxy.isolation.mcp.lists import Learner, rewritten
 from proxy.isolation.mcp.turn import Party
 from proxy.jsonrpc import Failure, Notification, Request, Response
-from proxy.mcp import Definition, Group
+from proxy.mcp import Group
 from proxy.protocols.mcp.methods import SAID_DOWN
 from proxy.protocols.mcp.names import Names, tagged
 from proxy.values import Json
@@ -19,10 +18,6 @@ _TASK = "taskId"
 
 class Known(Learner, Protocol):
     """What is known of the tools of servers."""
-
-    async def find(self, server: str, tool: str) -> Definition | Deny | None:
-        """The tool as its server defines it now; None where there is none."""
-        ...
 
     def stale(self, server: str) -> None:
         """The server says that its tools have changed."""

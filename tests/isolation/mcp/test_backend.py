@@ -6,7 +6,7 @@ from proxy.decision import Deny
 from proxy.exchange import Document
 from proxy.isolation.mcp.link import Sent
 from proxy.jsonrpc import Request, Response
-from proxy.mcp import Definition, Era
+from proxy.mcp import Era
 from proxy.reasons import Reason
 from proxy.values import Json
 
@@ -37,8 +37,7 @@ async def test_parameters_that_a_tool_wants_in_headers_are_there() -> None:
         "properties": {"a": {"type": "integer", "x-mcp-header": "A"}},
     }
     assert isinstance(schema, dict)
-    house.known.definition = Definition("one", "add", schema, "", trusted=True)
-    await house.call(modern(), modern_call())
+    await house.call(modern(), modern_call(), schema=schema)
     assert server.said[0].headers.get("mcp-param-a") == "1"
 
 
