@@ -9,7 +9,7 @@ configuration, and replaced whole.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from proxy.actions import Collect, Command, Enqueue, FilePlan, Invoke, Operate, Relay
@@ -160,10 +160,7 @@ def build_policy(
         frozenset(section.auto_approve),
         frozenset(section.always_ask),
         catalogue(config.tools, config.presets, config.mcp_servers),
-        replace(
-            _planner(config, parser, workspace, resolve or SystemResolver()),
-            definitions=definitions or Unchecked(),
-        ),
+        _planner(config, parser, workspace, resolve, definitions),
         _observation(section),
     )
     return Policy(rules, _version(config), _turns(config))
@@ -192,14 +189,24 @@ def _sources(policy: Policy) -> Sources:
 
 
 def _planner(
-    config: Config, parser: CommandParser, workspace: Workspace | None, resolve: Resolve
+    config: Config,
+    parser: CommandParser,
+    workspace: Workspace | None,
+    resolve: Resolve | None,
+    definitions: Definitions | None,
 ) -> Planner:
     section, shell = config.autonomy, config.runtime.docker.shell
     allowlist = Allowlist(section.allowed_commands)
     lines = LineJudge(parser, allowlist, workspace, bash=shell == "bash")
-    urls, mounted = UrlPolicy(section.allowed_domains, resolve), config.runtime.kind == "docker"
-    openclaw = config.upstream.protocol == "openclaw"
-    return Planner(lines, workspace, urls, shell, mounted, openclaw=openclaw)
+    return Planner(
+        lines,
+        workspace,
+        UrlPolicy(section.allowed_domains, resolve or SystemResolver()),
+        shell,
+        config.runtime.kind == "docker",
+        definitions or Unchecked(),
+        config.upstream.protocol == "openclaw",
+    )
 
 
 def _observation(section: AutonomyConfig) -> Observation | None:

@@ -6,7 +6,7 @@ from proxy.decision import Allow, Decision, Denied, Deny
 from proxy.exchange import Content, Document, Frame, Stream
 from proxy.isolation.mcp.decoder import encoded
 from proxy.isolation.mcp.hearing import unreadable
-from proxy.isolation.mcp.link import Event, Replies
+from proxy.isolation.mcp.link import Event, Replies, only
 from proxy.jsonrpc import Failure, Response, outcome
 from proxy.reasons import Reason
 from proxy.values import Headers
@@ -58,7 +58,7 @@ def stream(events: AsyncIterator[Event], replies: Replies) -> Stream:
 
 def alone(answered: Response) -> Stream:
     """A response as the one event of a stream, which legacy clients expect of a request."""
-    nothing = Replies(200, _one(Event(answered)))
+    nothing = Replies(200, only(Event(answered)))
     return stream(nothing.events, nothing)
 
 
@@ -115,10 +115,6 @@ async def _followed(first: Event, rest: AsyncIterator[Event]) -> AsyncIterator[E
     yield first
     async for event in rest:
         yield event
-
-
-async def _one(event: Event) -> AsyncIterator[Event]:
-    yield event
 
 
 async def _frames(events: AsyncIterator[Event], replies: Replies) -> AsyncIterator[Frame]:

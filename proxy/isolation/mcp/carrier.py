@@ -1,6 +1,6 @@
 """Carries a turn to its server and back, whatever eras the two speak."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from proxy.decision import Deny
@@ -9,7 +9,7 @@ from proxy.isolation.mcp.bound import Bound
 from proxy.isolation.mcp.downward import Downward
 from proxy.isolation.mcp.ended import Ended
 from proxy.isolation.mcp.errands import Errands
-from proxy.isolation.mcp.link import Event, Replies
+from proxy.isolation.mcp.link import Event, Replies, only
 from proxy.isolation.mcp.lowering import Known, Lowering
 from proxy.isolation.mcp.questions import Questions
 from proxy.isolation.mcp.relay import Relay
@@ -108,8 +108,4 @@ class Carrier:
 
 def said(id_: Id, result: Mapping[str, Json] | Failure) -> Replies:
     """What Sidegate answers itself."""
-    return Replies(200, _one(Event(Response(id_, result))))
-
-
-async def _one(event: Event) -> AsyncIterator[Event]:
-    yield event
+    return Replies(200, only(Event(Response(id_, result))))

@@ -55,6 +55,12 @@ class Replies:
     release: Callable[[], None] = lambda: None
 
 
+async def only(*events: Event) -> AsyncIterator[Event]:
+    """What is known already, as events that come."""
+    for event in events:
+        yield event
+
+
 class Link(Protocol):
     """A way to one server."""
 

@@ -7,13 +7,13 @@ era (2025-11-25, basic/transports): a program that could do without sessions has
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
 
 from proxy.decision import Deny, told
-from proxy.isolation.mcp.link import Event, Link, Replies, Sent
+from proxy.isolation.mcp.link import Event, Link, Replies, Sent, only
 from proxy.isolation.mcp.speaker import Speaker
 from proxy.isolation.run import Talk
 from proxy.jsonrpc import Failure, Request, Response
@@ -60,13 +60,13 @@ class StdioLink:
         """Say it to the process of the session; what opens a session starts a process."""
         if sent.message is Verb.END:
             self._end(sent.session)
-            return Replies(200, _only())
+            return Replies(200, only())
         if not sent.session:
             return await self._opened(sent)
         speaker = self._speakers.get(sent.session)
         if speaker is None or speaker.gone:
             self._end(sent.session)
-            return Replies(404, _only())
+            return Replies(404, only())
         if sent.before is not None:
             await sent.before()
         return await speaker.send(sent.message)
@@ -76,7 +76,7 @@ class StdioLink:
         if not isinstance(message, Request):
             return Deny(Reason.SESSION_MISSING)
         if message.method != "initialize":
-            return Replies(200, _only(Event(Response(message.id, _NO_SUCH_METHOD))))
+            return Replies(200, only(Event(Response(message.id, _NO_SUCH_METHOD))))
         if not self._has_room():
             return Deny(Reason.MCP_UNAVAILABLE, "as many processes as there may be")
         self._opening += 1
@@ -174,11 +174,6 @@ class StdioLink:
             self._end(session)
         if self._ending:
             await asyncio.wait(self._ending, timeout=_LAST_SECONDS)
-
-
-async def _only(*events: Event) -> AsyncIterator[Event]:
-    for event in events:
-        yield event
 
 
 _: type[Link] = StdioLink

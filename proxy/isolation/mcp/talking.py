@@ -16,7 +16,7 @@ from proxy.isolation.mcp.listening import Listening
 from proxy.isolation.mcp.lists import LISTS, Learner, listed
 from proxy.isolation.mcp.saying import Saying
 from proxy.isolation.mcp.subscribing import Subscribing
-from proxy.isolation.mcp.turn import Party, Turn, legacy_headers
+from proxy.isolation.mcp.turn import LEVELS, Party, Turn, legacy_headers
 from proxy.isolation.mcp.upstreams import McpServer, Upstreams
 from proxy.jsonrpc import Failure, Notification, Request, Response
 from proxy.mcp import Era, Group, McpTalk, Verb
@@ -27,9 +27,6 @@ from proxy.values import Headers, Json
 
 _SECONDS = 60.0
 _END_SECONDS = 5.0
-_LEVELS = frozenset(
-    {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
-)
 _ENDED = Document(None, 204)
 
 Said = Mapping[str, Json] | Failure | Deny
@@ -160,11 +157,11 @@ class Talking:
     def _remember(self, talk: McpTalk, request: Request) -> None:
         """From which level on the client wants to hear of logs, for servers without a session."""
         session, level = talk.said.client.session, request.params.get("level")
-        if session is not None and isinstance(level, str) and level in _LEVELS:
+        if session is not None and isinstance(level, str) and level in LEVELS:
             self._carrier.watches.of(session.id).level = level
 
     async def _set_level(self, talk: McpTalk, request: Request, parties: list[Party]) -> Said:
-        if request.params.get("level") not in _LEVELS:
+        if request.params.get("level") not in LEVELS:
             return Failure(-32602, "Invalid params")
         self._remember(talk, request)
         told = [

@@ -18,6 +18,10 @@ CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 RESERVED = "io.modelcontextprotocol/"
+LEVELS = frozenset(
+    {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
+)
+"""From which on a client wants to hear of logs (RFC 5424)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from proxy.isolation.mcp.hearing import send
 from proxy.isolation.mcp.link import Event, Replies, Sent
 from proxy.isolation.mcp.lowering import Lowering
 from proxy.isolation.mcp.parked import SECONDS, Parked
-from proxy.isolation.mcp.turn import LOG_LEVEL, RESERVED, Turn, legacy_headers, meta_of
+from proxy.isolation.mcp.turn import LEVELS, LOG_LEVEL, RESERVED, Turn, legacy_headers, meta_of
 from proxy.isolation.mcp.upstreams import OwnSession
 from proxy.jsonrpc import Failure, Notification, Request, Response
 from proxy.mcp import Group
@@ -32,9 +32,6 @@ _CACHEABLE = frozenset(
         *("tools/list", "prompts/list", "resources/list", "resources/templates/list"),
         "resources/read",
     }
-)
-_LEVELS = frozenset(
-    {"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"}
 )
 
 
@@ -114,7 +111,7 @@ class Upward:
         """Let the server log as much as this request wants to hear."""
         level = meta_of(turn.request.params).get(LOG_LEVEL)
         party = turn.party
-        if Group.LOGGING not in party.allow or level not in _LEVELS:
+        if Group.LOGGING not in party.allow or level not in LEVELS:
             return
         assert isinstance(level, str)
         if self._levels.get(session) != level:
