@@ -1,7 +1,7 @@
 """OpenClaw's tools by the one name that the rules know each of them by.
 
 OpenClaw takes a tool by more than one name. A rule on one of them must hold for all, so the others
-are read as it wherever they come in; OpenClaw itself reads them all alike.
+are read as it where OpenClaw's own contract is spoken, and are no tools anywhere else.
 """
 
 PREFIX = "openclaw."
